@@ -36,9 +36,8 @@ export function fromProblem(status: number, headers: { get(name: string): string
   const parsed = problemSchema.safeParse(body)
   const code = parsed.success && isErrorCode(parsed.data.code) ? parsed.data.code : codeForStatus(status)
   const retryAfter = Number(headers.get("retry-after") ?? Number.NaN)
-  return new MeshError(code, parsed.success ? parsed.data.detail : `answered ${status}`, {
-    ...(Number.isFinite(retryAfter) ? { retryAfterMs: retryAfter * 1000 } : {}),
-  })
+  const detail = parsed.success ? parsed.data.detail : `answered ${status}`
+  return new MeshError(code, detail, Number.isFinite(retryAfter) ? { retryAfterMs: retryAfter * 1000 } : {})
 }
 
 function codeForStatus(status: number): MeshError["code"] {

@@ -9,7 +9,12 @@ const seconds = (min: number, max: number) => z.number().min(min).max(max)
 
 const checkFields = {
   method: z.enum(["http", "ping"]),
-  path: z.exactOptional(z.string().max(2048).regex(/^\/[\x21-\x7e]*$/, "must begin with '/' and hold no blanks")),
+  path: z.exactOptional(
+    z
+      .string()
+      .max(2048)
+      .regex(/^\/[\x21-\x7e]*$/, "must begin with '/' and hold no blanks"),
+  ),
   frequencySeconds: seconds(0.1, 86_400).default(60),
   timeoutSeconds: seconds(0.01, 300).default(5),
   retries: z.int().min(0).max(100).default(0),
