@@ -1,0 +1,72 @@
+import { writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { eventually } from "./eventually.ts"
+import { freePorts, launch, meshwork, type Program, root, scratchFolder } from "./programs.ts"
+
+/** A mesh of separate processes on ports and storage of its own. */
+export interface Mesh {
+  readonly folder: string
+  readonly gatewayUrl: string
+  readonly adminUrl: string
+  readonly discoveryUrl: string
+  startDiscovery(): Promise<Program>
+  startGateway(): Promise<Program>
+  startShop(name: "orders" | "payment"): Promise<Program & { address: string }>
+  instances(service: string): Promise<{ id: string; standing: string; host: string; port: number }[]>
+}
+
+/** Lays out a mesh; nothing runs until it is started. */
+export async function createMesh(storage?: string): Promise<Mesh> {
+  const folder = scratchFolder()
+  const [discovery, gateway, admin] = await freePorts(3)
+  const discoveryUrl = `http://127.0.0.1:${discovery}`
+  const gatewayUrl = `http://127.0.0.1:${gateway}`
+  const adminUrl = `http://127.0.0.1:${admin}`
+  const file = join(folder, "meshwork.yaml")
+  writeFileSync(
+    file,
+    `discovery: { host: 127.0.0.1, port: ${discovery}, storage: "${storage ?? `sqlite:${join(folder, "registry.sqlite")}`}" }
+gateway: { host: 127.0.0.1, port: ${gateway}, adminPort: ${admin}, discovery: ["${discoveryUrl}"] }
+routes:
+  - { pathPrefix: /api/orders, service: orders, timeout: 5s }
+  - { pathPrefix: /api/payments, service: payment, timeout: 5s }
+`,
+  )
+  return {
+    folder,
+    gatewayUrl,
+    adminUrl,
+    discoveryUrl,
+    async startDiscovery() {
+      const program = meshwork("discovery", ["discovery", "-c", file], { cwd: folder })
+      await eventually("discovery is ready", 15_000, () => getOk(`${discoveryUrl}/ready`))
+      return program
+    },
+    async startGateway() {
+      const program = meshwork("gateway", ["gateway", "-c", file], { cwd: folder })
+      await eventually("the gateway is up", 15_000, () => getOk(`${adminUrl}/health`))
+      return program
+    },
+    async startShop(name) {
+      const program = launch(name, process.execPath, [join(root, `examples/shop/dist/${name}.js`)], { env: { MESHWORK_SERVER: discoveryUrl } })
+      const address = await eventually(`${name} says where it listens`, 15_000, () => {
+        const found = / on (127\.0\.0\.1:\d+)\n/.exec(program.stdout())?.[1]
+        if (found === undefined) throw new Error(program.stderr())
+        return found
+      })
+      return { ...program, address }
+    },
+    async instances(service) {
+      const list = (await getOk(`${discoveryUrl}/v1/services/${service}/instances`)) as { instances: { id: string; standing: string; host: string; port: number }[] }
+      return list.instances
+    },
+  }
+}
+
+/** JSON of a 2xx answer; throws for every other one. */
+export async function getOk(url: string): Promise<unknown> {
+  const response = await fetch(url, { signal: AbortSignal.timeout(5000) })
+  const text = await response.text()
+  if (!response.ok) throw new Error(`${url} answered ${response.status}: ${text}`)
+  return text === "" ? undefined : JSON.parse(text)
+}

@@ -1,0 +1,75 @@
+import { type ChildProcess, spawn } from "node:child_process"
+import { mkdtempSync, rmSync } from "node:fs"
+import { createServer, type AddressInfo } from "node:net"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { onTestFailed, onTestFinished } from "vitest"
+
+export const root: string = join(import.meta.dirname, "../..")
+
+/** A program under test with everything it printed. */
+export interface Program {
+  readonly title: string
+  readonly pid: number
+  stdout(): string
+  stderr(): string
+  /** Exit code, or the signal that ended it. */
+  readonly ended: Promise<number | string>
+  kill(signal: NodeJS.Signals): void
+}
+
+export interface LaunchOptions {
+  env?: Record<string, string>
+  cwd?: string
+}
+
+/** A folder that goes with the test. */
+export function scratchFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), "meshwork-e2e-"))
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }))
+  return folder
+}
+
+/** Ports nobody listens on now. */
+export async function freePorts<const N extends number>(count: N): Promise<number[] & { length: N }> {
+  const servers = await Promise.all(
+    Array.from({ length: count }, () => {
+      const server = createServer()
+      return new Promise<typeof server>((resolve) => server.listen(0, "127.0.0.1", () => resolve(server)))
+    }),
+  )
+  const ports = servers.map((server) => (server.address() as AddressInfo).port)
+  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))))
+  return ports as number[] & { length: N }
+}
+
+/** Starts a program; it ends with the test, and prints what it said when the test fails. */
+export function launch(title: string, command: string, args: readonly string[], options: LaunchOptions = {}): Program {
+  const child: ChildProcess = spawn(command, args, {
+    cwd: options.cwd ?? root,
+    env: { ...process.env, NO_COLOR: "1", ...options.env },
+    stdio: ["ignore", "pipe", "pipe"],
+  })
+  let stdout = ""
+  let stderr = ""
+  child.stdout?.on("data", (chunk) => (stdout += String(chunk)))
+  child.stderr?.on("data", (chunk) => (stderr += String(chunk)))
+  const ended = new Promise<number | string>((resolve) => {
+    child.on("error", (error) => resolve(error.message))
+    child.on("close", (code, signal) => resolve(code ?? signal ?? "unknown"))
+  })
+  onTestFailed(() => process.stderr.write(`--- ${title} (pid ${child.pid})\n${stdout}${stderr}\n`))
+  onTestFinished(async () => {
+    if (child.exitCode !== null || child.signalCode !== null) return
+    child.kill("SIGTERM")
+    const patience = setTimeout(() => child.kill("SIGKILL"), 15_000)
+    await ended
+    clearTimeout(patience)
+  })
+  return { title, pid: child.pid ?? -1, stdout: () => stdout, stderr: () => stderr, ended, kill: (signal) => void child.kill(signal) }
+}
+
+/** Runs `meshwork` with these arguments. */
+export function meshwork(title: string, args: readonly string[], options: LaunchOptions = {}): Program {
+  return launch(title, process.execPath, [join(root, "apps/cli/bin/meshwork.js"), ...args], options)
+}
