@@ -16,7 +16,10 @@ it("npm start in a fresh clone brings up the shop behind the gateway, and one si
 
   const served = new Set<string>()
   for (let call = 0; call < 40; call++) {
-    const answer = (await getOk(`http://127.0.0.1:${gateway}/api/orders/7`)) as { servedBy: Record<string, string>; remainingMs: Record<string, number> }
+    const answer = (await getOk(`http://127.0.0.1:${gateway}/api/orders/7`)) as {
+      servedBy: Record<string, string>
+      remainingMs: Record<string, number>
+    }
     for (const instance of Object.values(answer.servedBy)) served.add(instance)
     expect(answer.remainingMs.orders).toBeLessThanOrEqual(5000)
     expect(answer.remainingMs.payment).toBeLessThanOrEqual(answer.remainingMs.orders ?? 0)

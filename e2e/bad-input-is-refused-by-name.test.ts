@@ -8,7 +8,8 @@ import { meshwork, scratchFolder } from "./support/programs.ts"
 it("a bad registration gets a problem body and leaves the registry as it was", async () => {
   const mesh = await createMesh("memory")
   await mesh.startDiscovery()
-  const put = (body: string) => fetch(`${mesh.discoveryUrl}/v1/services/a/instances/1`, { method: "PUT", headers: { "content-type": "application/json" }, body })
+  const put = (body: string) =>
+    fetch(`${mesh.discoveryUrl}/v1/services/a/instances/1`, { method: "PUT", headers: { "content-type": "application/json" }, body })
   const before = await getOk(`${mesh.discoveryUrl}/v1/services`)
   for (const [body, mention] of [
     ['{"host":"127.0.0.1","port":1,"wieght":3}', "wieght"],

@@ -10,9 +10,12 @@ it.each(["sqlite", "memory"])("no request fails and no instance is lost when dis
   const shop = await Promise.all([mesh.startShop("payment"), mesh.startShop("payment"), mesh.startShop("orders"), mesh.startShop("orders")])
   const allServe = async () => {
     const both = [...(await mesh.instances("payment")), ...(await mesh.instances("orders"))]
-    expect(both.filter((instance) => instance.standing === "serving").map((instance) => `${instance.host}:${instance.port}`).sort()).toEqual(
-      shop.map((instance) => instance.address).sort(),
-    )
+    expect(
+      both
+        .filter((instance) => instance.standing === "serving")
+        .map((instance) => `${instance.host}:${instance.port}`)
+        .sort(),
+    ).toEqual(shop.map((instance) => instance.address).sort())
   }
   await eventually("all four serve", 10_000, allServe)
   await eventually("the gateway answers", 10_000, () => getOk(`${mesh.gatewayUrl}/api/orders/7`))

@@ -9,7 +9,12 @@ it("no GET fails while a payment and an orders instance are killed, and new ones
   const mesh = await createMesh()
   await mesh.startDiscovery()
   await mesh.startGateway()
-  const [payment, orders] = await Promise.all([mesh.startShop("payment"), mesh.startShop("orders"), mesh.startShop("payment"), mesh.startShop("orders")])
+  const [payment, orders] = await Promise.all([
+    mesh.startShop("payment"),
+    mesh.startShop("orders"),
+    mesh.startShop("payment"),
+    mesh.startShop("orders"),
+  ])
   await eventually("all four serve", 10_000, async () => {
     const both = [...(await mesh.instances("payment")), ...(await mesh.instances("orders"))]
     expect(both.map((instance) => instance.standing)).toEqual(["serving", "serving", "serving", "serving"])

@@ -57,7 +57,9 @@ routes:
       return { ...program, address }
     },
     async instances(service) {
-      const list = (await getOk(`${discoveryUrl}/v1/services/${service}/instances`)) as { instances: { id: string; standing: string; host: string; port: number }[] }
+      const list = (await getOk(`${discoveryUrl}/v1/services/${service}/instances`)) as {
+        instances: { id: string; standing: string; host: string; port: number }[]
+      }
       return list.instances
     },
   }
