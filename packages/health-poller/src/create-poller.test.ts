@@ -1,0 +1,255 @@
+import { checkSchema, type Check } from "@meshwork/contract"
+import { ManualClock, seededRandom, settle } from "@meshwork/contract/testing"
+import { describe, expect, it } from "vitest"
+import { createPoller } from "./create-poller.ts"
+import type { PollerOptions, PollTarget, Verdict } from "./poller.ts"
+import type { ProbeResult, ProbeTarget } from "./probe.ts"
+
+const good: ProbeResult = { outcome: "active", reason: "GET /health answered 200 in 1 ms" }
+const bad: ProbeResult = { outcome: "unreachable", reason: "connect refused" }
+
+function target(id: string, check: Partial<Check> = {}, more: Partial<PollTarget> = {}): PollTarget {
+  return {
+    service: "payment",
+    id,
+    host: "10.0.0.7",
+    port: 9000,
+    scheme: "http",
+    check: checkSchema.parse({ method: "http", path: "/health", frequencySeconds: 10, ...check }),
+    health: { status: "unknown", since: 0, reason: "" },
+    ...more,
+  }
+}
+
+/** A poller whose probes take no time, or as long as the test says. */
+function bench(
+  answer: (probed: ProbeTarget & { id?: string }, n: number, signal: AbortSignal) => ProbeResult | Promise<ProbeResult>,
+  options: Partial<PollerOptions> = {},
+) {
+  const clock = new ManualClock()
+  const verdicts: Verdict[] = []
+  const probes: { id: string; at: number }[] = []
+  const poller = createPoller({
+    clock,
+    random: seededRandom(1),
+    onVerdict: (verdict) => verdicts.push(verdict),
+    probe: async (probed, signal) => {
+      probes.push({ id: (probed as PollTarget).id, at: clock.monotonic() })
+      return answer(probed as PollTarget, probes.length, signal)
+    },
+    ...options,
+  })
+  return { clock, verdicts, probes, poller }
+}
+
+/** Ends when the probe is called off or its time limit is over, as a real one does. */
+function hang(clock: ManualClock, probed: ProbeTarget, signal: AbortSignal): Promise<ProbeResult> {
+  return new Promise((resolve) => {
+    clock.timer(probed.check.timeoutSeconds * 1000, () => resolve({ outcome: "unreachable", reason: "no answer", timedOut: true }))
+    signal.addEventListener("abort", () => resolve({ outcome: "fault", reason: "called off" }))
+  })
+}
+
+describe("a cycle", () => {
+  it("probes a single newcomer at once and reports what it concluded", async () => {
+    const { clock, poller, verdicts, probes } = bench(() => good)
+    poller.sync([target("a", {}, { boot: "b1" })])
+    await clock.advance(0)
+    expect(probes).toEqual([{ id: "a", at: 0 }])
+    expect(verdicts).toEqual([{ service: "payment", id: "a", boot: "b1", status: "passing", reason: good.reason, availability: 1 }])
+  })
+
+  it("goes on every frequency and reports nothing while nothing changes", async () => {
+    const { clock, poller, verdicts, probes } = bench(() => good)
+    poller.sync([target("a")])
+    await clock.advance(60_000)
+    expect(probes.length).toBeGreaterThanOrEqual(6)
+    expect(probes.length).toBeLessThanOrEqual(7)
+    expect(verdicts).toHaveLength(1)
+  })
+
+  it("tries again `retries` times, the retry delay apart, before it counts as failed", async () => {
+    const { clock, poller, verdicts, probes } = bench(() => bad)
+    poller.sync([target("a", { retries: 2, retryDelaySeconds: 1 })])
+    await clock.advance(1999)
+    expect(probes.map(({ at }) => at)).toEqual([0, 1000])
+    expect(verdicts).toEqual([])
+    await clock.advance(1)
+    expect(probes).toHaveLength(3)
+    expect(verdicts).toMatchObject([{ status: "failing", reason: "connect refused", availability: 0 }])
+  })
+
+  it("ends at the first success", async () => {
+    const { clock, poller, verdicts, probes } = bench((_, n) => (n < 2 ? bad : good))
+    poller.sync([target("a", { retries: 5, retryDelaySeconds: 1 })])
+    await clock.advance(5000)
+    expect(probes).toHaveLength(2)
+    expect(verdicts).toMatchObject([{ status: "passing" }])
+  })
+
+  it("counts cycles, not probes, towards failAfter", async () => {
+    const { clock, poller, verdicts, probes } = bench(() => bad)
+    poller.sync([target("a", { retries: 1, failAfter: 2 }, { health: { status: "passing", since: 0, reason: "" } })])
+    await clock.advance(100)
+    expect(probes).toHaveLength(2)
+    expect(verdicts).toEqual([])
+    await clock.advance(11_000)
+    expect(probes).toHaveLength(4)
+    expect(verdicts).toMatchObject([{ status: "failing" }])
+  })
+
+  it("leaves a failing target failing until a probe says otherwise", async () => {
+    let answer = bad
+    const { clock, poller, verdicts } = bench(() => answer)
+    poller.sync([target("a", {}, { health: { status: "failing", since: 0, reason: "" } })])
+    await clock.advance(5000)
+    expect(verdicts).toEqual([])
+    answer = good
+    await clock.advance(11_000)
+    expect(verdicts).toMatchObject([{ status: "passing", availability: 0.5 }])
+  })
+
+  it("reports a new availability step at most every 10 s", async () => {
+    const { clock, poller, verdicts } = bench((_, n) => (n % 2 === 0 ? bad : good))
+    poller.sync([target("a", { frequencySeconds: 1, failAfter: 100 })])
+    await clock.advance(9000)
+    expect(verdicts).toHaveLength(1)
+    await clock.advance(3000)
+    expect(verdicts).toHaveLength(2)
+    expect(verdicts[1]).toMatchObject({ status: "passing", availability: expect.toSatisfy((share: number) => share > 0.4 && share < 0.7) })
+  })
+})
+
+describe("sync", () => {
+  it("spreads thousands of newcomers over a second", async () => {
+    const { clock, poller, probes } = bench(() => good)
+    poller.sync(Array.from({ length: 2000 }, (_, n) => target(`i${n}`)))
+    await clock.advance(1000)
+    expect(new Set(probes.map(({ id }) => id)).size).toBe(2000)
+    expect(probes.filter(({ at }) => at < 500).length).toBeGreaterThan(800)
+    expect(probes.filter(({ at }) => at < 500).length).toBeLessThan(1200)
+  })
+
+  it("keeps schedule and history of what did not change", async () => {
+    const { clock, poller, probes } = bench(() => good)
+    poller.sync([target("a")])
+    await clock.advance(5000)
+    poller.sync([target("a"), target("b")])
+    await clock.advance(1000)
+    expect(probes.map(({ id }) => id)).toEqual(["a", "b"])
+    expect(poller.history({ service: "payment", id: "a" })).toEqual([{ startedAt: 1_700_000_000_000, durationMs: 0, outcome: "active" }])
+  })
+
+  it("probes a new boot at once and drops the late answer about its predecessor", async () => {
+    const setup = bench((probed, n, signal) => (n === 1 ? hang(setup.clock, probed, signal) : good))
+    setup.poller.sync([target("a", {}, { boot: "old" })])
+    await setup.clock.advance(100)
+    setup.poller.sync([target("a", {}, { boot: "new" })])
+    await setup.clock.advance(0)
+    expect(setup.probes.map(({ at }) => at)).toEqual([0, 100])
+    await setup.clock.advance(6000)
+    expect(setup.verdicts).toMatchObject([{ status: "passing", boot: "new" }])
+  })
+
+  it("probes at once what its registry no longer knows the health of", async () => {
+    const { clock, poller, verdicts, probes } = bench(() => good)
+    poller.sync([target("a")])
+    await clock.advance(0)
+    poller.sync([target("a", {}, { health: { status: "passing", since: 0, reason: "" } })])
+    await clock.advance(100)
+    expect(probes).toHaveLength(1)
+    poller.sync([target("a")])
+    await clock.advance(0)
+    expect(probes).toHaveLength(2)
+    expect(verdicts).toHaveLength(2)
+  })
+
+  it("stops probing what is gone, and its probe under way says nothing", async () => {
+    const setup = bench((probed, _, signal) => hang(setup.clock, probed, signal))
+    setup.poller.sync([target("a")])
+    await setup.clock.advance(10)
+    setup.poller.sync([])
+    await setup.clock.advance(60_000)
+    expect(setup.probes).toHaveLength(1)
+    expect(setup.verdicts).toEqual([])
+    expect(setup.poller.history({ service: "payment", id: "a" })).toEqual([])
+  })
+})
+
+describe("slots", () => {
+  it("are bounded, and hanging targets do not starve the others", async () => {
+    let under = 0
+    let most = 0
+    const setup = bench(
+      async (probed, _, signal) => {
+        most = Math.max(most, ++under)
+        const result = probed.id?.startsWith("dead") ? await hang(setup.clock, probed, signal) : good
+        under--
+        return result
+      },
+      { concurrency: 10 },
+    )
+    const dead = Array.from({ length: 200 }, (_, n) => target(`dead${n}`, { timeoutSeconds: 5 }))
+    setup.poller.sync(dead)
+    await setup.clock.advance(400_000)
+    const begin = setup.clock.monotonic()
+    setup.poller.sync([...dead, ...Array.from({ length: 20 }, (_, n) => target(`alive${n}`))])
+    await setup.clock.advance(30_000)
+    const alive = setup.probes.filter(({ id, at }) => id.startsWith("alive") && at >= begin)
+    expect(most).toBe(10)
+    expect(alive.length).toBeGreaterThanOrEqual(20 * 2)
+    expect(Math.max(...alive.filter((_, n) => n < 20).map(({ at }) => at - begin))).toBeLessThan(1000)
+    const deadProbed = setup.probes.filter(({ id, at }) => id.startsWith("dead") && at >= begin)
+    expect(deadProbed.length).toBeGreaterThan(20)
+  })
+})
+
+describe("own troubles", () => {
+  it("a pause of this process is no failure of the target: it is probed again", async () => {
+    const setup = bench((probed, n, signal) => (n === 1 ? hang(setup.clock, probed, signal) : good))
+    setup.poller.sync([target("a", {}, { health: { status: "passing", since: 0, reason: "" } })])
+    await setup.clock.advance(10)
+    setup.clock.pause(60_000)
+    await setup.clock.advance(1)
+    expect(setup.probes).toHaveLength(2)
+    expect(setup.verdicts.filter(({ status }) => status === "failing")).toEqual([])
+    expect(setup.poller.history({ service: "payment", id: "a" }).map(({ outcome }) => outcome)).toEqual(["active"])
+  })
+
+  it("an own fault changes neither health nor availability", async () => {
+    const { clock, poller, verdicts } = bench((_, n) => (n === 1 ? good : { outcome: "fault", reason: "EMFILE" }))
+    poller.sync([target("a")])
+    await clock.advance(60_000)
+    expect(verdicts).toHaveLength(1)
+    expect(poller.history({ service: "payment", id: "a" }).length).toBeGreaterThan(4)
+  })
+
+  it("a probe that throws is an own fault", async () => {
+    const { clock, poller, verdicts } = bench(() => {
+      throw new Error("broken probe")
+    })
+    poller.sync([target("a")])
+    await clock.advance(0)
+    expect(verdicts).toEqual([])
+    expect(poller.history({ service: "payment", id: "a" })).toMatchObject([{ outcome: "fault" }])
+  })
+})
+
+it("close ends every probe, leaves no timer and may be called twice", async () => {
+  const aborted: boolean[] = []
+  const clock = new ManualClock()
+  const poller = createPoller({
+    clock,
+    random: seededRandom(1),
+    onVerdict: () => {},
+    probe: (_, signal) =>
+      new Promise((resolve) => signal.addEventListener("abort", () => (aborted.push(true), resolve({ outcome: "fault", reason: "called off" })))),
+  })
+  poller.sync([target("a"), target("b")])
+  await clock.advance(10)
+  await poller.close()
+  await poller.close()
+  await settle()
+  expect(aborted).toEqual([true, true])
+  expect(clock.pendingTimers).toBe(0)
+})

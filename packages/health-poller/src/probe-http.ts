@@ -1,0 +1,150 @@
+import { connect as connectTcp, isIP, type Socket } from "node:net"
+import { connect as connectTls } from "node:tls"
+import { formatHostPort, type Clock, type Timer } from "@meshwork/contract"
+import { Client, type buildConnector, type Dispatcher } from "undici"
+import { connectFailure, errorCode, type ProbeResult, type ProbeTarget } from "./probe.ts"
+
+const maxBodyBytes = 64 * 1024
+
+/**
+ * One GET over a connection of its own. Any 2xx whose body ends within 64 KiB and the time limit is a success;
+ * redirects are not followed. Never rejects.
+ */
+export function probeHttp(target: ProbeTarget, options: { clock: Clock; userAgent: string }, signal: AbortSignal): Promise<ProbeResult> {
+  return new Promise((resolve) => new HttpProbe(target, options.clock, signal, resolve).run(options.userAgent))
+}
+
+class HttpProbe implements Dispatcher.DispatchHandler {
+  readonly #target: ProbeTarget
+  readonly #clock: Clock
+  readonly #signal: AbortSignal
+  readonly #begin: number
+  readonly #path: string
+  readonly #limit: Timer
+  readonly #abort = (): void => this.#finish({ outcome: "fault", reason: "the probe was called off" })
+  #resolve: ((result: ProbeResult) => void) | undefined
+  #client: Client | undefined
+  #socket: Socket | undefined
+  #connected = false
+  #status = 0
+  #bytes = 0
+
+  constructor(target: ProbeTarget, clock: Clock, signal: AbortSignal, resolve: (result: ProbeResult) => void) {
+    this.#target = target
+    this.#clock = clock
+    this.#signal = signal
+    this.#resolve = resolve
+    this.#path = target.check.path ?? "/"
+    this.#begin = clock.monotonic()
+    this.#limit = clock.timer(target.check.timeoutSeconds * 1000, () => this.#expire())
+    signal.addEventListener("abort", this.#abort, { once: true })
+  }
+
+  run(userAgent: string): void {
+    if (this.#signal.aborted) return this.#abort()
+    const { scheme, host, port } = this.#target
+    try {
+      // Time limits are ours: undici's are coarser than the shortest time-out a check may have.
+      this.#client = new Client(`${scheme}://${formatHostPort(host, port)}`, {
+        connect: (_, callback) => this.#connect(callback),
+        headersTimeout: 0,
+        bodyTimeout: 0,
+        allowH2: false,
+      })
+      const headers = { "user-agent": userAgent, accept: "*/*" }
+      this.#client.dispatch({ path: this.#path, method: "GET", headers, reset: true }, this)
+    } catch (error) {
+      this.#finish({ outcome: "fault", reason: `the probe could not be made: ${error instanceof Error ? error.message : String(error)}` })
+    }
+  }
+
+  #connect(callback: buildConnector.Callback): void {
+    const { scheme, host, port } = this.#target
+    const secure = scheme === "https"
+    const socket = secure
+      ? connectTls({ host, port, ALPNProtocols: ["http/1.1"], ...(isIP(host) ? {} : { servername: host }) })
+      : connectTcp({ host, port })
+    this.#socket = socket
+    let answered = false
+    socket.once(secure ? "secureConnect" : "connect", () => {
+      answered = true
+      this.#connected = true
+      callback(null, socket)
+    })
+    // Stays attached: undici removes its own listener when it lets go of the socket.
+    socket.on("error", (error) => {
+      if (answered) return
+      answered = true
+      callback(error, null)
+    })
+  }
+
+  onRequestStart(): void {}
+
+  onResponseStart(_: Dispatcher.DispatchController, status: number): void {
+    if (status < 200) return
+    this.#status = status
+    if (status >= 200 && status < 300) return
+    const hint = status < 400 ? "; redirects are not followed" : ""
+    this.#finish({ outcome: "inactive", reason: `${this.#request} answered ${status} in ${this.#elapsed} ms${hint}` })
+  }
+
+  onResponseData(_: Dispatcher.DispatchController, chunk: Buffer): void {
+    this.#bytes += chunk.length
+    if (this.#bytes > maxBodyBytes) this.#finish({ outcome: "inactive", reason: `${this.#request} answered ${this.#status} with more than 64 KiB` })
+  }
+
+  onResponseEnd(): void {
+    this.#finish({ outcome: "active", reason: `${this.#request} answered ${this.#status} in ${this.#elapsed} ms` })
+  }
+
+  onResponseError(_: Dispatcher.DispatchController | undefined, error: Error): void {
+    if (this.#resolve) this.#finish(this.#failure(error))
+  }
+
+  get #request(): string {
+    return `GET ${this.#path}`
+  }
+
+  get #elapsed(): number {
+    return Math.round(this.#clock.monotonic() - this.#begin)
+  }
+
+  #failure(error: Error): ProbeResult {
+    const { host, port } = this.#target
+    const address = formatHostPort(host, port)
+    const code = errorCode(error) ?? ""
+    if (error.name === "HTTPParserError" || code.startsWith("HPE_") || code === "UND_ERR_HEADERS_OVERFLOW")
+      return {
+        outcome: "inactive",
+        reason: `${this.#request} on ${address} answered what is not HTTP after ${this.#elapsed} ms (${code || error.message})`,
+      }
+    if (!this.#connected) {
+      if (/CERT|SELF_SIGNED|UNABLE_TO|SSL|TLS/.test(code))
+        return { outcome: "unreachable", reason: `no secure connection to ${address} after ${this.#elapsed} ms: ${code}` }
+      return connectFailure(this.#target, error, this.#elapsed)
+    }
+    const when = this.#status === 0 ? "before an answer" : `in the middle of a ${this.#status} answer`
+    return { outcome: "unreachable", reason: `${this.#request}: connection to ${address} was reset after ${this.#elapsed} ms, ${when}` }
+  }
+
+  #expire(): void {
+    const { host, port, check } = this.#target
+    const within = `within ${check.timeoutSeconds} s`
+    let reason = `${this.#request} answered ${this.#status} but did not finish ${within}`
+    if (!this.#connected) reason = `connect to ${formatHostPort(host, port)} got no answer ${within}`
+    else if (this.#status === 0) reason = `${this.#request} got no answer ${within}`
+    this.#finish({ outcome: "unreachable", reason, timedOut: true })
+  }
+
+  #finish(result: ProbeResult): void {
+    const resolve = this.#resolve
+    if (!resolve) return
+    this.#resolve = undefined
+    this.#limit.cancel()
+    this.#signal.removeEventListener("abort", this.#abort)
+    this.#socket?.destroy()
+    this.#client?.destroy().catch(() => {})
+    resolve(result)
+  }
+}
