@@ -35,7 +35,7 @@ function bench(
     onVerdict: (verdict) => verdicts.push(verdict),
     probe: async (probed, signal) => {
       probes.push({ id: (probed as PollTarget).id, at: clock.monotonic() })
-      return answer(probed as PollTarget, probes.length, signal)
+      return answer(probed, probes.length, signal)
     },
     ...options,
   })

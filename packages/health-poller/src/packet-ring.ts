@@ -59,7 +59,7 @@ export class PacketRing {
       found.push({ startedAt, durationMs: Math.floor(word / 4), outcome: outcomes[word % 4] ?? "fault" })
       startedAt -= this.#words[slot] ?? 0
     }
-    return found.reverse()
+    return found.toReversed()
   }
 
   #forgetOldest(): void {
