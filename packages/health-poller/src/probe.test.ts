@@ -104,7 +104,7 @@ describe("HTTP probe", () => {
   it("names a refused connection", async () => {
     const port = await closedPort()
     const reason = expect.stringMatching(new RegExp(`^connect to 127\\.0\\.0\\.1:${port} refused after \\d+ ms$`))
-    expect(await ask(port)).toEqual({ outcome: "unreachable", reason })
+    expect(await ask(port)).toEqual({ outcome: "unreachable", reason, refused: true })
   })
 
   it("names a connection reset before an answer and in the middle of one", async () => {
@@ -167,6 +167,6 @@ describe("TCP probe", () => {
 
   it("names a refused connection", async () => {
     const port = await closedPort()
-    expect(await ask(port, { method: "ping" })).toMatchObject({ outcome: "unreachable", reason: expect.stringMatching(/refused after \d+ ms$/) })
+    expect(await ask(port, { method: "ping" })).toMatchObject({ outcome: "unreachable", reason: expect.stringMatching(/refused after \d+ ms$/), refused: true })
   })
 })

@@ -16,6 +16,8 @@ export interface ProbeResult {
   reason: string
   /** Whether the time limit ended it. */
   timedOut?: true
+  /** Whether the port refused the connection: the host is there, and nothing listens. */
+  refused?: true
 }
 
 /** Where a probe goes. */
@@ -39,7 +41,7 @@ export function connectFailure(target: Pick<ProbeTarget, "host" | "port">, error
   const code = errorCode(error)
   const after = `after ${Math.round(ms)} ms`
   if (code !== undefined && ownFaults.has(code)) return { outcome: "fault", reason: `this server could not open a connection: ${code}` }
-  if (code === "ECONNREFUSED") return { outcome: "unreachable", reason: `connect to ${address} refused ${after}` }
+  if (code === "ECONNREFUSED") return { outcome: "unreachable", reason: `connect to ${address} refused ${after}`, refused: true }
   if (code !== undefined && unresolved.has(code)) return { outcome: "unreachable", reason: `host ${target.host} could not be resolved (${code})` }
   if (code === "ECONNRESET" || code === "EPIPE") return { outcome: "unreachable", reason: `connection to ${address} was reset ${after}` }
   const what = code ?? (error instanceof Error ? error.message : String(error))

@@ -1,0 +1,99 @@
+import { randomUUID } from "node:crypto"
+import type { AddressInfo } from "node:net"
+import { formatHostPort, type Clock, type Random } from "@meshwork/contract"
+import { createRegistry, type Registry, type RegistryLimits, type RegistryStorage } from "@meshwork/registry-core"
+import type { Logger } from "pino"
+import { type AccessToken, assertGuarded, createAuthorize } from "./access.ts"
+import { createSuspectProbe, type HealthPolling, startHealthPolling } from "./health-polling.ts"
+import { createHttpApp } from "./http-app.ts"
+import { assertBindable, listenError } from "./listening.ts"
+import { applyStaticServices, type StaticInstance } from "./static-services.ts"
+import { registerNative } from "./surfaces/native/index.ts"
+import { registerServerPy } from "./surfaces/serverpy/index.ts"
+
+/** How long requests in flight may take once the server is closing, ms. */
+const closeGraceMs = 5000
+
+export interface DiscoveryServerOptions {
+  /** Address to bind. Default 127.0.0.1. */
+  host?: string
+  /** Default 8008; 0 takes a free one. */
+  port?: number
+  /** Where records are kept; closed with the server. */
+  storage: RegistryStorage
+  /** Who may change the registry; none = everyone who reaches it. */
+  tokens?: readonly AccessToken[]
+  /** Allows to be reachable for others without a token. */
+  insecure?: boolean
+  /** Instances from the configuration; kept as long as it names them. */
+  instances?: readonly StaticInstance[]
+  limits?: RegistryLimits
+  log: Logger
+  clock: Clock
+  random: Random
+}
+
+/** A running discovery server. */
+export interface DiscoveryServer {
+  /** Base URL, with the port it really has. */
+  readonly url: string
+  /** Makes the records of the configuration equal to `instances`. */
+  applyInstances(instances: readonly StaticInstance[]): Promise<void>
+  /** Ends watches, finishes requests in flight, then closes poller, registry and storage. Idempotent. */
+  close(): Promise<void>
+}
+
+/**
+ * Opens registry, poller and HTTP server, in that order, and listens.
+ * Rejects with `invalid_config` when the address is taken or open to others without a token, and as the storage does.
+ */
+export async function createDiscoveryServer(options: DiscoveryServerOptions): Promise<DiscoveryServer> {
+  const { storage, log, clock, random, tokens = [], insecure = false } = options
+  const address = { host: options.host ?? "127.0.0.1", port: options.port ?? 8008 }
+  assertGuarded({ host: address.host, tokens, insecure })
+  const authorize = createAuthorize(tokens)
+  // A taken port is the likelier mistake, and the clearer message, than the storage that goes with it.
+  await assertBindable(address)
+
+  let registry: Registry | undefined
+  let polling: HealthPolling | undefined
+  const app = createHttpApp(log)
+  const close = async () => {
+    const cut = clock.timer(closeGraceMs, () => app.server.closeAllConnections()).unref()
+    await app.close()
+    cut.cancel()
+    await polling?.close()
+    await (registry ?? storage).close()
+  }
+  let closing: Promise<void> | undefined
+  const closeOnce = () => (closing ??= close())
+
+  try {
+    registry = await createRegistry({
+      storage,
+      server: { id: randomUUID(), url: `http://${formatHostPort(address.host, address.port)}` },
+      clock,
+      random,
+      probeSuspect: createSuspectProbe(clock),
+      log: (level, message, fields) => log[level](fields ?? {}, message),
+      ...(options.limits === undefined ? {} : { limits: options.limits }),
+    })
+    const opened = registry
+    if (options.instances !== undefined) await applyStaticServices(opened, options.instances)
+    polling = startHealthPolling({ registry: opened, clock, random, log })
+    registerNative(app, { registry: opened, authorize, clock })
+    registerServerPy(app)
+    await app.listen(address).catch((error: unknown) => {
+      throw listenError(error, address)
+    })
+    const { port } = app.server.address() as AddressInfo
+    return {
+      url: `http://${formatHostPort(address.host, port)}`,
+      applyInstances: (instances) => applyStaticServices(opened, instances),
+      close: closeOnce,
+    }
+  } catch (error) {
+    await closeOnce().catch((cause: unknown) => log.warn({ err: cause }, "closing after a failed start"))
+    throw error
+  }
+}

@@ -1,0 +1,119 @@
+import { checkSchema, keyText, sleep, type Clock, type Random } from "@meshwork/contract"
+import { createPoller, createProbe, targetsOf, type PollTarget, type Verdict } from "@meshwork/health-poller"
+import type { Registry } from "@meshwork/registry-core"
+import type { Logger } from "pino"
+
+/** How soon after a rebuild of the targets the next one may follow, ms; more when rebuilding itself takes long. */
+const restMs = 50
+/** How long to wait before a verdict that the registry could not take is offered again, ms. */
+const retryMs = 1000
+
+/** The link between a registry and a poller. */
+export interface HealthPolling {
+  /** Ends every probe. Idempotent. */
+  close(): Promise<void>
+}
+
+export interface HealthPollingOptions {
+  registry: Registry
+  clock: Clock
+  random: Random
+  log: Logger
+}
+
+/** Probes every instance of a registry that declares a check, and reports the verdicts to it. */
+export function startHealthPolling(options: HealthPollingOptions): HealthPolling {
+  return new RegistryPolling(options)
+}
+
+/** Asks whether something still listens, for suspects without a check: false only when the port refuses. */
+export function createSuspectProbe(clock: Clock): (target: { host: string; port: number }) => Promise<boolean> {
+  const probe = createProbe({ clock, userAgent: "meshwork-health" })
+  const check = checkSchema.parse({ method: "ping", timeoutSeconds: 1 })
+  return async ({ host, port }) => {
+    const result = await probe({ host, port, scheme: "tcp", check }, new AbortController().signal)
+    return result.refused !== true
+  }
+}
+
+class RegistryPolling implements HealthPolling {
+  readonly #registry: Registry
+  readonly #clock: Clock
+  readonly #log: Logger
+  readonly #poller: ReturnType<typeof createPoller>
+  readonly #watch: ReturnType<Registry["watch"]>
+  readonly #targets = new Map<string, { revision: number; targets: PollTarget[] }>()
+  readonly #unreported = new Map<string, Verdict>()
+  readonly #stop = new AbortController()
+  #retrying: Promise<void> | undefined
+  #pending = false
+  #restUntil = 0
+
+  constructor({ registry, clock, random, log }: HealthPollingOptions) {
+    this.#registry = registry
+    this.#clock = clock
+    this.#log = log
+    this.#poller = createPoller({ clock, random, onVerdict: (verdict) => void this.#report(verdict) })
+    this.#watch = registry.watch({}, () => this.#changed())
+    this.#refresh()
+  }
+
+  async close(): Promise<void> {
+    this.#stop.abort()
+    this.#watch.close()
+    await this.#poller.close()
+    await this.#retrying
+  }
+
+  #changed(): void {
+    if (this.#pending || this.#stop.signal.aborted) return
+    this.#pending = true
+    const wait = this.#restUntil - this.#clock.monotonic()
+    this.#clock.timer(Math.max(0, wait), () => {
+      this.#pending = false
+      if (!this.#stop.signal.aborted) this.#refresh()
+    }).unref()
+  }
+
+  /** Reads the services that changed since the last time and hands all targets to the poller. */
+  #refresh(): void {
+    const begin = this.#clock.monotonic()
+    this.#watch.take()
+    const services = this.#registry.services()
+    const present = new Set<string>()
+    for (const { name, revision } of services) {
+      present.add(name)
+      if (this.#targets.get(name)?.revision === revision) continue
+      const list = this.#registry.list(name)
+      this.#targets.set(name, { revision: list.revision, targets: targetsOf(list.instances) })
+    }
+    for (const name of this.#targets.keys()) if (!present.has(name)) this.#targets.delete(name)
+    this.#poller.sync([...this.#targets.values()].flatMap(({ targets }) => targets))
+    const end = this.#clock.monotonic()
+    this.#restUntil = end + Math.max(restMs, (end - begin) * 10)
+  }
+
+  async #report(verdict: Verdict): Promise<void> {
+    const key = keyText(verdict)
+    this.#unreported.delete(key)
+    const { service, id, ...report } = verdict
+    try {
+      await this.#registry.reportHealth({ service, id }, { ...report, by: "poller" })
+    } catch (error) {
+      if (this.#stop.signal.aborted) return
+      this.#log.warn({ err: error, service, id }, "a verdict could not be stored, it is offered again")
+      this.#unreported.set(key, this.#unreported.get(key) ?? verdict)
+      this.#retrying ??= this.#retry()
+    }
+  }
+
+  /** Offers again what the registry could not take, until nothing is left. */
+  async #retry(): Promise<void> {
+    while (this.#unreported.size > 0 && !this.#stop.signal.aborted) {
+      await sleep(this.#clock, retryMs, this.#stop.signal)
+      if (this.#stop.signal.aborted) break
+      await Promise.all([...this.#unreported.values()].map((verdict) => this.#report(verdict)))
+    }
+    this.#retrying = undefined
+  }
+}

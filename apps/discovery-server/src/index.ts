@@ -1,0 +1,7 @@
+export { runDiscovery } from "./main.ts"
+export type { DiscoverySettings, RunningDiscovery } from "./main.ts"
+export { createDiscoveryServer } from "./discovery-server.ts"
+export type { DiscoveryServer, DiscoveryServerOptions } from "./discovery-server.ts"
+export { openStorage } from "./storages.ts"
+export type { AccessToken } from "./access.ts"
+export type { StaticInstance } from "./static-services.ts"

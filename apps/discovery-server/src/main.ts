@@ -1,0 +1,54 @@
+import { systemClock, systemRandom } from "@meshwork/contract"
+import { destination, pino, stdTimeFunctions, type Logger } from "pino"
+import { PinoPretty } from "pino-pretty"
+import type { AccessToken } from "./access.ts"
+import { createDiscoveryServer } from "./discovery-server.ts"
+import type { StaticInstance } from "./static-services.ts"
+import { openStorage } from "./storages.ts"
+
+export interface DiscoverySettings {
+  /** Address to bind. Default 127.0.0.1. */
+  host?: string
+  /** Default 8008; 0 takes a free one. */
+  port?: number
+  /** `memory` or `sqlite:PATH`. Default `sqlite:.meshwork/registry.sqlite`. */
+  storage?: string
+  tokens?: readonly AccessToken[]
+  /** Allows to be reachable for others without a token. */
+  insecure?: boolean
+  /** Instances from the configuration. */
+  instances?: readonly StaticInstance[]
+  /** Default: JSON lines on stderr, readable ones when that is a terminal. */
+  log?: Logger
+}
+
+/** A running discovery process. */
+export interface RunningDiscovery {
+  readonly url: string
+  /** Makes the records of the configuration equal to `instances`. */
+  applyInstances(instances: readonly StaticInstance[]): Promise<void>
+  /** Idempotent. */
+  close(): Promise<void>
+}
+
+/** Starts a discovery server on this machine's clock and chance, and says so in the log. Rejects with errors one can act on. */
+export async function runDiscovery(settings: DiscoverySettings): Promise<RunningDiscovery> {
+  const { storage: spec = "sqlite:.meshwork/registry.sqlite", log = createLog(), ...rest } = settings
+  const storage = await openStorage(spec)
+  const server = await createDiscoveryServer({ ...rest, storage, log, clock: systemClock, random: systemRandom })
+  log.info({ url: server.url, storage: storage.name }, "discovery server listens")
+  return {
+    url: server.url,
+    applyInstances: server.applyInstances,
+    close: async () => {
+      await server.close()
+      log.info({ url: server.url }, "discovery server closed")
+    },
+  }
+}
+
+function createLog(): Logger {
+  const stderr = 2
+  const options = { base: { name: "discovery" }, timestamp: stdTimeFunctions.isoTime }
+  return process.stderr.isTTY ? pino(options, PinoPretty({ destination: stderr, sync: true })) : pino(options, destination({ fd: stderr, sync: true }))
+}

@@ -1,0 +1,50 @@
+import { routes, type Clock, type RouteDefinition, type RouteName } from "@meshwork/contract"
+import type { Registry } from "@meshwork/registry-core"
+import type { FastifyInstance } from "fastify"
+import { z } from "zod"
+import type { Authorize } from "../../access.ts"
+import { createHandlers, type Answer, type Call } from "./handlers.ts"
+import { WatchHub } from "./watch-hub.ts"
+
+const noQuery = z.strictObject({})
+
+/** Registers the native routes by walking the contract's table, and `GET /ready`. */
+export function registerNative(app: FastifyInstance, context: { registry: Registry; authorize: Authorize; clock: Clock }): void {
+  const { registry, authorize, clock } = context
+  const hub = new WatchHub(registry, clock)
+  app.addHook("preClose", async () => hub.close())
+  const handlers = createHandlers(registry, hub)
+  app.decorateRequest("by", "")
+  for (const name of Object.keys(routes) as RouteName[]) {
+    const route: RouteDefinition = routes[name]
+    const handle = handlers[name] as (input: unknown, call: Call) => Promise<Answer | "hijacked"> | Answer | "hijacked"
+    app.route({
+      method: route.method,
+      url: route.path,
+      exposeHeadRoute: !Object.values(route.replies).includes("events"),
+      schema: {
+        ...(route.params === undefined ? {} : { params: route.params }),
+        ...(route.body === undefined ? {} : { body: route.body }),
+        querystring: route.query ?? noQuery,
+      },
+      ...(route.mutates
+        ? {
+            // Before the body is read: whoever may not change anything sends nothing either.
+            onRequest: async (request) => request.setDecorator("by", authorize(request.headers.authorization, request.ip)),
+          }
+        : {}),
+      handler: async (request, reply) => {
+        const { params, query, body } = request
+        const answer = await handle({ params, query, body }, { by: request.getDecorator<string>("by"), request, reply })
+        if (answer === "hijacked") return reply
+        void reply.code(answer.status).headers(answer.headers ?? {})
+        if (answer.body !== undefined) return reply.type("application/json; charset=utf-8").send(answer.body)
+        return answer.json === undefined ? reply.send() : reply.type("application/json; charset=utf-8").send(answer.json)
+      },
+    })
+  }
+  app.get("/ready", async (_, reply) => {
+    const readiness = registry.readiness()
+    return reply.code(readiness.ready ? 200 : 503).send(readiness)
+  })
+}
