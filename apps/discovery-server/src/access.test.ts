@@ -15,9 +15,14 @@ describe("authorize", () => {
     expect(authorize(header, "10.0.0.1")).toBe(caller)
   })
 
-  test.each([undefined, "", "Bearer", "Bearer ", "Bearer secret", "Bearer secret-11", "Basic secret-1", "Bearer secret-1 secret-2"])("refuses '%s'", (header) => {
-    expect(() => authorize(header, "127.0.0.1")).toThrow(expect.objectContaining({ code: "unauthorized", message: expect.not.stringContaining("secret-") }))
-  })
+  test.each([undefined, "", "Bearer", "Bearer ", "Bearer secret", "Bearer secret-11", "Basic secret-1", "Bearer secret-1 secret-2"])(
+    "refuses '%s'",
+    (header) => {
+      expect(() => authorize(header, "127.0.0.1")).toThrow(
+        expect.objectContaining({ code: "unauthorized", message: expect.not.stringContaining("secret-") }),
+      )
+    },
+  )
 
   it("without tokens names the address", () => {
     expect(createAuthorize([])(undefined, "10.0.0.1")).toBe("api 10.0.0.1")
@@ -51,6 +56,7 @@ test.each([
   { host: "0.0.0.0", tokens: [{ name: "ci", token: "x" }], insecure: false, refused: false },
 ])("$host with $tokens.length tokens, insecure $insecure: refused $refused", ({ refused, ...options }) => {
   const attempt = () => assertGuarded(options)
-  if (refused) expect(attempt).toThrow(expect.objectContaining({ code: "invalid_config", message: expect.stringMatching(/--token-file.*--insecure/) }))
+  if (refused)
+    expect(attempt).toThrow(expect.objectContaining({ code: "invalid_config", message: expect.stringMatching(/--token-file.*--insecure/) }))
   else expect(attempt).not.toThrow()
 })

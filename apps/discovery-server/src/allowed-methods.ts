@@ -14,7 +14,10 @@ export class AllowedMethods {
     const segments = (target.split(/[?#]/, 1)[0] ?? "").split("/")
     const found = new Set<string>()
     for (const { segments: pattern, methods } of this.#paths.values()) {
-      if (pattern.length === segments.length && pattern.every((part, index) => (part.startsWith(":") ? segments[index] !== "" : part === segments[index])))
+      if (
+        pattern.length === segments.length &&
+        pattern.every((part, index) => (part.startsWith(":") ? segments[index] !== "" : part === segments[index]))
+      )
         for (const method of methods) found.add(method)
     }
     return [...found].sort()

@@ -69,10 +69,12 @@ class RegistryPolling implements HealthPolling {
     if (this.#pending || this.#stop.signal.aborted) return
     this.#pending = true
     const wait = this.#restUntil - this.#clock.monotonic()
-    this.#clock.timer(Math.max(0, wait), () => {
-      this.#pending = false
-      if (!this.#stop.signal.aborted) this.#refresh()
-    }).unref()
+    this.#clock
+      .timer(Math.max(0, wait), () => {
+        this.#pending = false
+        if (!this.#stop.signal.aborted) this.#refresh()
+      })
+      .unref()
   }
 
   /** Reads the services that changed since the last time and hands all targets to the poller. */

@@ -39,7 +39,8 @@ export function createHttpApp(log: Logger): FastifyInstance {
 
   app.setErrorHandler((error, request, reply) => {
     const known = toMeshError(error, bodyLimit)
-    if (MeshError.from(known).code === "internal") log.error({ err: error, method: request.method, route: request.routeOptions.url }, "a request failed")
+    if (MeshError.from(known).code === "internal")
+      log.error({ err: error, method: request.method, route: request.routeOptions.url }, "a request failed")
     return sendProblem(reply, known)
   })
   app.setNotFoundHandler((request, reply) => {

@@ -5,7 +5,7 @@ import { maxJsonDepth, parseJsonBody } from "./json-body.ts"
 test.each([
   { text: "", value: undefined },
   { text: '{"a":[1,{"b":null}]}', value: { a: [1, { b: null }] } },
-  { text: JSON.stringify({ text: "[[[{{{\\\"[[[" }), value: { text: "[[[{{{\\\"[[[" } },
+  { text: JSON.stringify({ text: '[[[{{{\\"[[[' }), value: { text: '[[[{{{\\"[[[' } },
   { text: `"${"[".repeat(1000)}"`, value: "[".repeat(1000) },
   { text: "[".repeat(maxJsonDepth) + "]".repeat(maxJsonDepth), value: expect.any(Array) },
   { text: `[${"[],".repeat(1000)}[]]`, value: expect.any(Array) },

@@ -24,6 +24,8 @@ export function listenError(error: unknown, { host, port }: Address): MeshError 
   if (code === "EADDRINUSE") return new MeshError("invalid_config", `port ${port} on ${host} is taken: ${option}`, { cause: error })
   if (code === "EACCES") return new MeshError("invalid_config", `port ${port} on ${host} is not allowed for this user: ${option}`, { cause: error })
   if (code === "EADDRNOTAVAIL" || code === "ENOTFOUND")
-    return new MeshError("invalid_config", `${host} is not an address of this machine: name one with --host or MESHWORK_DISCOVERY_HOST`, { cause: error })
+    return new MeshError("invalid_config", `${host} is not an address of this machine: name one with --host or MESHWORK_DISCOVERY_HOST`, {
+      cause: error,
+    })
   return new MeshError("invalid_config", `cannot listen on port ${port} of ${host} (--port, --host): ${String(error)}`, { cause: error })
 }

@@ -1,6 +1,5 @@
 import { systemClock, systemRandom } from "@meshwork/contract"
 import { destination, pino, stdTimeFunctions, type Logger } from "pino"
-import { PinoPretty } from "pino-pretty"
 import type { AccessToken } from "./access.ts"
 import { createDiscoveryServer } from "./discovery-server.ts"
 import type { StaticInstance } from "./static-services.ts"
@@ -33,13 +32,13 @@ export interface RunningDiscovery {
 
 /** Starts a discovery server on this machine's clock and chance, and says so in the log. Rejects with errors one can act on. */
 export async function runDiscovery(settings: DiscoverySettings): Promise<RunningDiscovery> {
-  const { storage: spec = "sqlite:.meshwork/registry.sqlite", log = createLog(), ...rest } = settings
+  const { storage: spec = "sqlite:.meshwork/registry.sqlite", log = await createLog(), ...rest } = settings
   const storage = await openStorage(spec)
   const server = await createDiscoveryServer({ ...rest, storage, log, clock: systemClock, random: systemRandom })
   log.info({ url: server.url, storage: storage.name }, "discovery server listens")
   return {
     url: server.url,
-    applyInstances: server.applyInstances,
+    applyInstances: (instances) => server.applyInstances(instances),
     close: async () => {
       await server.close()
       log.info({ url: server.url }, "discovery server closed")
@@ -47,8 +46,10 @@ export async function runDiscovery(settings: DiscoverySettings): Promise<Running
   }
 }
 
-function createLog(): Logger {
+async function createLog(): Promise<Logger> {
   const stderr = 2
   const options = { base: { name: "discovery" }, timestamp: stdTimeFunctions.isoTime }
-  return process.stderr.isTTY ? pino(options, PinoPretty({ destination: stderr, sync: true })) : pino(options, destination({ fd: stderr, sync: true }))
+  if (!process.stderr.isTTY) return pino(options, destination({ fd: stderr, sync: true }))
+  const { PinoPretty: pretty } = await import("pino-pretty")
+  return pino(options, pretty({ destination: stderr, sync: true }))
 }

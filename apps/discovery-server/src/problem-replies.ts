@@ -22,7 +22,8 @@ export function toMeshError(error: unknown, bodyLimit: number): unknown {
   if (code === "FST_ERR_CTP_INVALID_MEDIA_TYPE") return new MeshError("invalid_request", "the body must be JSON: send content-type: application/json")
   if (code === "FST_ERR_BAD_URL") return new MeshError("invalid_request", "the path is not valid percent-encoded UTF-8")
   if (code === "FST_ERR_MAX_PARAM_LENGTH") return new MeshError("invalid_request", "a segment of the path is too long")
-  if (statusCode !== undefined && statusCode >= 400 && statusCode < 500) return new MeshError("invalid_request", message ?? "the request is not valid")
+  if (statusCode !== undefined && statusCode >= 400 && statusCode < 500)
+    return new MeshError("invalid_request", message ?? "the request is not valid")
   return error
 }
 
@@ -57,7 +58,9 @@ export function refuseConnection(error: Error & { code?: string }, socket: Duple
   const { status, headers, body } = toProblem(unreadable(error.code))
   const json = JSON.stringify(body)
   const lines = Object.entries({ ...headers, "content-length": String(Buffer.byteLength(json)), connection: "close" })
-  socket.end(`HTTP/1.1 ${status} ${body.title}\r\n${lines.map(([name, value]) => `${name}: ${value}\r\n`).join("")}\r\n${json}`, () => socket.destroy())
+  socket.end(`HTTP/1.1 ${status} ${body.title}\r\n${lines.map(([name, value]) => `${name}: ${value}\r\n`).join("")}\r\n${json}`, () =>
+    socket.destroy(),
+  )
 }
 
 function unreadable(code: string | undefined): MeshError {

@@ -32,7 +32,11 @@ export interface Reply {
 export async function call(url: string, init: { method?: string; body?: unknown; headers?: Record<string, string> } = {}): Promise<Reply> {
   const { body, headers, ...rest } = init
   const content = body === undefined ? {} : { body: typeof body === "string" ? body : JSON.stringify(body) }
-  const response = await fetch(url, { ...rest, ...content, headers: { ...(body === undefined ? {} : { "content-type": "application/json" }), ...headers } })
+  const response = await fetch(url, {
+    ...rest,
+    ...content,
+    headers: { ...(body === undefined ? {} : { "content-type": "application/json" }), ...headers },
+  })
   const text = await response.text()
   let json: unknown
   try {

@@ -52,7 +52,10 @@ export function createHandlers(registry: Registry, hub: WatchHub): Handlers {
       const results = body.beats.map((beat) => ({ service: beat.service, id: beat.id, ...registry.heartbeat(beat) }))
       return { status: 200, json: { results } }
     },
-    patchInstance: async ({ params, query, body }, { by }) => ({ status: 200, json: { instance: await registry.patch(params, body, { by, ...query }) } }),
+    patchInstance: async ({ params, query, body }, { by }) => ({
+      status: 200,
+      json: { instance: await registry.patch(params, body, { by, ...query }) },
+    }),
     deregister: async ({ params, query }, { by }) => {
       await registry.deregister(params, { by, ...query })
       return { status: 204 }

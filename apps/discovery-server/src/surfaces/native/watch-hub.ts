@@ -64,9 +64,11 @@ export class WatchHub {
     const open = [...this.#streams]
     for (const stream of open) stream.end()
     if (open.length === 0) return
-    this.#clock.timer(endGraceMs, () => {
-      for (const stream of open) stream.destroy()
-    }).unref()
+    this.#clock
+      .timer(endGraceMs, () => {
+        for (const stream of open) stream.destroy()
+      })
+      .unref()
   }
 
   #forget(stream: WatchStream): void {
@@ -94,13 +96,15 @@ export class WatchHub {
   }
 
   #arm(): Timer {
-    return this.#clock.timer(watchKeepAliveMs / 3, () => {
-      this.#tick = this.#arm()
-      const now = this.#clock.monotonic()
-      for (const stream of this.#streams) {
-        if (stream.idleFor(now) >= patienceMs) stream.destroy()
-        else if (now - stream.writtenAt >= (watchKeepAliveMs * 2) / 3) stream.keepAlive(now)
-      }
-    }).unref()
+    return this.#clock
+      .timer(watchKeepAliveMs / 3, () => {
+        this.#tick = this.#arm()
+        const now = this.#clock.monotonic()
+        for (const stream of this.#streams) {
+          if (stream.idleFor(now) >= patienceMs) stream.destroy()
+          else if (now - stream.writtenAt >= (watchKeepAliveMs * 2) / 3) stream.keepAlive(now)
+        }
+      })
+      .unref()
   }
 }
