@@ -43,6 +43,7 @@ class RegistryPolling implements HealthPolling {
   readonly #poller: ReturnType<typeof createPoller>
   readonly #watch: ReturnType<Registry["watch"]>
   readonly #targets = new Map<string, { revision: number; targets: PollTarget[] }>()
+  /** The latest verdict of each instance until the registry has taken it. */
   readonly #unreported = new Map<string, Verdict>()
   readonly #stop = new AbortController()
   #retrying: Promise<void> | undefined
@@ -54,7 +55,8 @@ class RegistryPolling implements HealthPolling {
     this.#clock = clock
     this.#log = log
     this.#poller = createPoller({ clock, random, onVerdict: (verdict) => void this.#report(verdict) })
-    this.#watch = registry.watch({}, () => this.#changed())
+    // From here on only: what is there already is read as lists, and nothing is serialised for it.
+    this.#watch = registry.watch({ resume: registry.position }, () => this.#changed())
     this.#refresh()
   }
 
@@ -97,14 +99,14 @@ class RegistryPolling implements HealthPolling {
 
   async #report(verdict: Verdict): Promise<void> {
     const key = keyText(verdict)
-    this.#unreported.delete(key)
+    this.#unreported.set(key, verdict)
     const { service, id, ...report } = verdict
     try {
       await this.#registry.reportHealth({ service, id }, { ...report, by: "poller" })
+      if (this.#unreported.get(key) === verdict) this.#unreported.delete(key)
     } catch (error) {
-      if (this.#stop.signal.aborted) return
+      if (this.#stop.signal.aborted || this.#unreported.get(key) !== verdict) return
       this.#log.warn({ err: error, service, id }, "a verdict could not be stored, it is offered again")
-      this.#unreported.set(key, this.#unreported.get(key) ?? verdict)
       this.#retrying ??= this.#retry()
     }
   }
@@ -113,8 +115,7 @@ class RegistryPolling implements HealthPolling {
   async #retry(): Promise<void> {
     while (this.#unreported.size > 0 && !this.#stop.signal.aborted) {
       await sleep(this.#clock, retryMs, this.#stop.signal)
-      if (this.#stop.signal.aborted) break
-      await Promise.all([...this.#unreported.values()].map((verdict) => this.#report(verdict)))
+      if (!this.#stop.signal.aborted) await Promise.all([...this.#unreported.values()].map((verdict) => this.#report(verdict)))
     }
     this.#retrying = undefined
   }

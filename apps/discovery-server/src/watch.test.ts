@@ -1,5 +1,6 @@
 import { connect } from "node:net"
-import { describe, expect, it } from "vitest"
+import { ManualClock } from "@meshwork/contract/testing"
+import { describe, expect, it, onTestFinished } from "vitest"
 import { startServer, subscribe, type Subscriber } from "./testing/server-bench.ts"
 
 const path = (service: string, id: string) => `/v1/services/${service}/instances/${id}`
@@ -90,6 +91,41 @@ describe("a watch", () => {
     watcher.resume()
     const { revision } = (await call("/v1/services/payment/instances")).json
     await expect.poll(() => watcher.lastId()?.split(".").at(-1), { timeout: 10_000 }).toBe(String(revision))
+  })
+
+  it("says every 15 s that it lives, with the same position", async () => {
+    const clock = new ManualClock()
+    const { url } = await startServer({ clock })
+    const watcher = await subscribe(`${url}/v1/watch`)
+    await expect.poll(() => names(watcher)).toEqual(["synced"])
+    const id = watcher.lastId()
+    for (const expected of [1, 2, 3]) {
+      await clock.advance(15_000)
+      await expect.poll(() => watcher.keepAlives()).toBeGreaterThanOrEqual(expected)
+    }
+    expect(watcher.lastId()).toBe(id)
+    expect(names(watcher)).toEqual(["synced"])
+  })
+
+  it("is cut when its subscriber takes nothing of what waits for a minute", async () => {
+    const clock = new ManualClock()
+    const { call, url } = await startServer({ clock, limits: { watchers: 2 } })
+    const tags = { note: "x".repeat(16_000) }
+    await Promise.all(
+      Array.from({ length: 800 }, (_, n) =>
+        call(path("payment", `i${n}`), { method: "PUT", body: { host: "10.0.0.7", port: 9000 + n, tags, ttlSeconds: 0 } }),
+      ),
+    )
+    const deaf = connect(Number(new URL(url).port), "127.0.0.1", () => deaf.write("GET /v1/watch HTTP/1.1\r\nHost: x\r\n\r\n"))
+    deaf.on("error", () => {})
+    onTestFinished(() => void deaf.destroy())
+    await new Promise((resolve) => deaf.once("readable", resolve))
+    expect((await call("/v1/watch")).status).toBe(429)
+    await clock.advance(50_000)
+    expect((await call("/v1/watch")).status).toBe(429)
+    await clock.advance(30_000)
+    const next = await subscribe(`${url}/v1/watch?service=other`)
+    expect(next.status).toBe(200)
   })
 
   it("is refused beyond the limit with a problem body", async () => {

@@ -54,6 +54,8 @@ export interface Subscriber {
   readonly events: (WatchEvent & { id?: string })[]
   /** The last `id:` seen. */
   lastId(): string | undefined
+  /** How many `id:` lines came without an event. */
+  keepAlives(): number
   ended(): boolean
   pause(): void
   resume(): void
@@ -66,6 +68,7 @@ export function subscribe(url: string, headers: Record<string, string> = {}): Pr
     const request = get(url, { headers, agent: false }, (response) => {
       const events: Subscriber["events"] = []
       let lastId: string | undefined
+      let keepAlives = 0
       let ended = false
       let rest = ""
       response.setEncoding("utf8")
@@ -75,7 +78,8 @@ export function subscribe(url: string, headers: Record<string, string> = {}): Pr
         for (const block of blocks) {
           const fields = Object.fromEntries(block.split("\n").map((line) => [line.slice(0, line.indexOf(":")), line.slice(line.indexOf(":") + 2)]))
           if (fields["id"] !== undefined) lastId = fields["id"]
-          if (fields["event"] !== undefined) events.push({ ...fields, data: JSON.parse(fields["data"] ?? "") } as never)
+          if (fields["event"] === undefined) keepAlives++
+          else events.push({ ...fields, data: JSON.parse(fields["data"] ?? "") } as never)
         }
       })
       response.on("close", () => (ended = true))
@@ -86,6 +90,7 @@ export function subscribe(url: string, headers: Record<string, string> = {}): Pr
         headers: response.headers,
         events,
         lastId: () => lastId,
+        keepAlives: () => keepAlives,
         ended: () => ended,
         pause: () => void response.pause(),
         resume: () => void response.resume(),

@@ -51,6 +51,8 @@ export class WatchHub {
     this.#streams.add(opened)
     reply.raw.on("error", () => {})
     reply.raw.once("close", () => this.#forget(opened))
+    // A response still queued behind another one is not told that its connection ended.
+    if (reply.raw.socket === null) request.raw.socket.once("close", () => this.#forget(opened))
     if (reply.raw.destroyed) return this.#forget(opened)
     this.#wake(opened)
   }
