@@ -28,7 +28,7 @@ describe("a watch", () => {
     await expect.poll(() => names(watcher)).toContain("synced")
     await call(path("other", "x"), put(1))
     await call(path("orders", "o"), put(9100))
-    await expect.poll(() => last(watcher)).toMatchObject({ event: "change", data: { service: "orders" } })
+    await expect.poll(() => last(watcher)).toMatchObject({ data: { service: "orders", revision: 2 } })
     expect(watcher.events.some(({ data }) => "service" in data && data.service === "other")).toBe(false)
   })
 

@@ -2,10 +2,21 @@ import { createHash } from "node:crypto"
 import type { Instance, InstanceFilter } from "@meshwork/contract"
 import type { Registry } from "@meshwork/registry-core"
 
-/** Reads lists of instances as they go over the wire; an unfiltered one is serialised once per revision. */
+/** Bytes of serialised lists to keep for the next reader. */
+const maxKeptBytes = 64 * 1024 * 1024
+
+interface KeptList {
+  revision: number
+  instances: readonly Instance[]
+  body: Buffer
+}
+
+/** Reads lists of instances as they go over the wire; an unfiltered one is serialised once per change. */
 export class InstanceLists {
   readonly #registry: Registry
-  readonly #bodies = new WeakMap<readonly Instance[], { revision: number; body: Buffer }>()
+  /** Least recently made first. */
+  readonly #kept = new Map<string, KeptList>()
+  #keptBytes = 0
 
   constructor(registry: Registry) {
     this.#registry = registry
@@ -19,17 +30,32 @@ export class InstanceLists {
     const etag = `"${epoch}.${revision}.${filtered ? filterHash(filter) : "all"}"`
     const serialise = (list: readonly Instance[]) => Buffer.from(JSON.stringify({ service, epoch, revision, instances: list }))
     if (filtered) return { etag, body: () => serialise(instances.filter((instance) => matches(instance, filter))) }
-    return {
-      etag,
-      body: () => {
-        const known = this.#bodies.get(instances)
-        if (known?.revision === revision) return known.body
-        const body = serialise(instances)
-        this.#bodies.set(instances, { revision, body })
-        return body
-      },
-    }
+    return { etag, body: () => this.#unfiltered(service, revision, instances, serialise) }
   }
+
+  #unfiltered(service: string, revision: number, instances: readonly Instance[], serialise: (list: readonly Instance[]) => Buffer): Buffer {
+    const known = this.#kept.get(service)
+    if (known !== undefined && known.revision === revision && sameInstances(known.instances, instances)) return known.body
+    const body = serialise(instances)
+    this.#drop(service)
+    this.#kept.set(service, { revision, instances, body })
+    this.#keptBytes += body.length
+    for (const oldest of this.#kept.keys()) {
+      if (this.#keptBytes <= maxKeptBytes) break
+      this.#drop(oldest)
+    }
+    return body
+  }
+
+  #drop(service: string): void {
+    this.#keptBytes -= this.#kept.get(service)?.body.length ?? 0
+    this.#kept.delete(service)
+  }
+}
+
+/** Whether two lists hold the same objects: a lease that ran out leaves the list before its removal makes a revision. */
+function sameInstances(a: readonly Instance[], b: readonly Instance[]): boolean {
+  return a === b || (a.length === b.length && a.every((instance, index) => instance === b[index]))
 }
 
 /** Whether an `If-None-Match` header names an entity tag; weak comparison. */
