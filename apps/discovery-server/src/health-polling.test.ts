@@ -1,11 +1,11 @@
 import { createServer } from "node:http"
 import type { AddressInfo } from "node:net"
-import { checkSchema, instanceSchema, MeshError, type Instance } from "@meshwork/contract"
+import { checkSchema, instanceSchema, MeshError, systemClock, type Instance } from "@meshwork/contract"
 import { ManualClock, seededRandom } from "@meshwork/contract/testing"
 import type { HealthReport, Registry } from "@meshwork/registry-core"
 import { pino } from "pino"
 import { expect, it, onTestFinished } from "vitest"
-import { startHealthPolling } from "./health-polling.ts"
+import { createSuspectProbe, startHealthPolling } from "./health-polling.ts"
 
 async function listening(): Promise<number> {
   const server = createServer((_, response) => response.end())
@@ -87,4 +87,16 @@ it("rebuilds its targets at most every 50 ms, and only of services that changed"
   await clock.advance(60)
   expect(seen.lists).toBe(before)
   await polling.close()
+})
+
+it("a suspect is disproved by a refused connection only", async () => {
+  const listens = createSuspectProbe(systemClock)
+  const port = await listening()
+  expect(await listens({ host: "127.0.0.1", port })).toBe(true)
+  expect(await listens({ host: "no-such-host.invalid", port })).toBe(true)
+  const gone = createServer()
+  await new Promise<void>((resolve) => gone.listen(0, "127.0.0.1", resolve))
+  const { port: closed } = gone.address() as AddressInfo
+  await new Promise((resolve) => gone.close(resolve))
+  expect(await listens({ host: "127.0.0.1", port: closed })).toBe(false)
 })

@@ -1,6 +1,7 @@
 import { instanceSchema, type Instance, type InstanceFilter } from "@meshwork/contract"
-import { expect, test } from "vitest"
-import { etagMatches, matches } from "./instance-list.ts"
+import type { Registry } from "@meshwork/registry-core"
+import { expect, it, test } from "vitest"
+import { etagMatches, InstanceLists, matches } from "./instance-list.ts"
 
 const base: Instance = instanceSchema.parse({
   service: "payment",
@@ -46,4 +47,21 @@ test.each([
   ["e.1.all", false],
 ])("If-None-Match %s matches: %s", (header, expected) => {
   expect(etagMatches(header, '"e.1.all"')).toBe(expected)
+})
+
+it("serialises an unfiltered list once until it changes, even where the revision has not grown yet", () => {
+  let instances = [base, { ...base, id: "b" }]
+  const registry: Pick<Registry, "position" | "list"> = {
+    position: { epoch: "e", revision: 7 },
+    list: () => ({ revision: 5, instances: [...instances] }),
+  }
+  const lists = new InstanceLists(registry as Registry)
+  const first = lists.read("payment", {})
+  expect(first.etag).toBe('"e.5.all"')
+  const body = first.body()
+  expect(JSON.parse(body.toString())).toEqual({ service: "payment", epoch: "e", revision: 5, instances })
+  expect(lists.read("payment", {}).body()).toBe(body)
+  expect(lists.read("payment", { zone: "eu-1" }).etag).toMatch(/^"e\.5\.[0-9a-f]{12}"$/)
+  instances = [base]
+  expect(JSON.parse(lists.read("payment", {}).body().toString()).instances).toHaveLength(1)
 })
