@@ -1,0 +1,322 @@
+import {
+  type Beat,
+  type Instance,
+  type InstanceDetail,
+  type InstanceKey,
+  type InstancePatch,
+  type InstanceRecord,
+  type JournalEntry,
+  keyText,
+  MeshError,
+  type Origin,
+  recordFormat,
+  type Registration,
+  type Suspicion,
+  type WatchToken,
+} from "@meshwork/contract"
+import { Committer } from "./committer.ts"
+import { LeaseKeeper } from "./lease-keeper.ts"
+import { LeaseClock } from "./lease-clock.ts"
+import type { HealthReport, HeartbeatReply, Registry, RegistryLimits, RegistryOptions, ServiceSummary, Watch, WatchOptions } from "./registry.ts"
+import { RegistryState } from "./registry-state.ts"
+import { patched } from "./rules/patch.ts"
+import { registered } from "./rules/register.ts"
+import type { Entry, ServiceView } from "./service-view.ts"
+import type { OpResult, StorageOp, StorageProblem, StoredState } from "./storage-port.ts"
+import { WatchHub } from "./watch-hub.ts"
+
+const maxTries = 8
+
+/** What a rule wants done about one instance: a new record, a removal, or nothing. */
+type Wish = { put: InstanceRecord; what: string; why: string } | { delete: true; what: string; why: string } | undefined
+
+/** Opens a registry over a storage; rejects as the storage's `open` does. */
+export async function createRegistry(options: RegistryOptions): Promise<Registry> {
+  const opened = await options.storage.open()
+  return new StoredRegistry(options, opened)
+}
+
+class StoredRegistry implements Registry {
+  readonly #options: RegistryOptions
+  readonly #limits: Required<RegistryLimits>
+  readonly #leases: LeaseClock
+  readonly #state: RegistryState
+  readonly #hub: WatchHub
+  readonly #committer: Committer
+  readonly #keeper: LeaseKeeper
+  readonly #problems: readonly StorageProblem[]
+  /** What the journal calls an op on its way. */
+  readonly #whats = new WeakMap<StorageOp, string>()
+  #closing: Promise<void> | undefined
+
+  constructor(options: RegistryOptions, opened: StoredState) {
+    this.#options = options
+    this.#limits = { instances: 200_000, services: 20_000, watchers: 20_000, ...options.limits }
+    this.#problems = opened.problems
+    this.#leases = new LeaseClock(options.clock)
+    this.#state = new RegistryState(options.clock, this.#leases, (service) => this.#hub.changed(service))
+    this.#hub = new WatchHub(this.#state, options.clock, this.#limits.watchers)
+    this.#committer = new Committer(options.storage, (op, result) => this.#applied(op, result))
+    this.#state.load(opened)
+    this.#keeper = new LeaseKeeper({
+      clock: options.clock,
+      leases: this.#leases,
+      state: this.#state,
+      probeSuspect: options.probeSuspect,
+      remove: (entry, why) => this.#end(entry, why),
+      suspect: (entry, suspicion) => this.#hold(entry, suspicion),
+      touch: (entry) => this.#attempt(this.#committer.commit({ op: "touch", key: entry.record, renewedAt: entry.renewedWall })),
+      signOfLife: () => this.#committer.signOfLife(),
+    })
+    this.#keeper.start(opened.lastAliveAt)
+    for (const problem of opened.problems) this.#log("error", `a stored record was skipped: ${problem.message}`, { key: problem.key })
+  }
+
+  get position(): WatchToken {
+    return this.#state.position
+  }
+
+  readiness(): { ready: boolean; reasons: string[] } {
+    const fault = this.#committer.fault
+    const reasons = this.#problems.map((problem) => `stored record ${problem.key} was skipped: ${problem.message}`)
+    if (fault) reasons.unshift(fault.message)
+    if (this.#closing) reasons.unshift("closing")
+    return { ready: fault === undefined && this.#closing === undefined, reasons }
+  }
+
+  async register(key: InstanceKey, registration: Registration, from: { origin: Origin; by: string }): Promise<{ instance: Instance; created: boolean }> {
+    this.#checkLimits(key)
+    const known = this.#state.entry(key)
+    if (known) this.#heard(known)
+    let created = false
+    const entry = await this.#change(key, from.by, (current) => {
+      created = current === undefined
+      const now = this.#options.clock.now()
+      const record = registered(current, key, registration, { origin: from.origin, now, keeper: this.#options.server.id })
+      const successor = current !== undefined && registration.boot !== undefined && current.boot !== registration.boot
+      const why = created ? "first registration" : successor ? "another process took its place" : "registered anew"
+      return { put: record, what: created ? "registered" : successor ? "replaced" : "updated", why }
+    })
+    if (entry === undefined) throw new MeshError("conflict", `${keyText(key)} was removed while it registered`)
+    this.#heard(entry)
+    this.#keeper.leased(entry)
+    return { instance: entry.instance, created }
+  }
+
+  heartbeat(beat: Beat): HeartbeatReply {
+    const entry = this.#state.entry(beat)
+    if (entry === undefined || (beat.boot !== undefined && entry.record.boot !== beat.boot)) return { status: 404 }
+    this.#heard(entry)
+    if (beat.load) entry.load = beat.load
+    return { status: 200, expiresAt: this.#expiresAt(entry) }
+  }
+
+  async patch(key: InstanceKey, patch: InstancePatch, from: { by: string; boot?: string }): Promise<Instance> {
+    const entry = await this.#change(key, from.by, (current) => {
+      this.#refuseOtherProcess(key, current, from.boot)
+      const record = patched(current, patch, { by: from.by, own: from.boot !== undefined, now: this.#options.clock.now() })
+      return { put: record, what: "patched", why: describePatch(patch, from.boot !== undefined) }
+    })
+    if (entry === undefined) throw notRegistered(key)
+    return entry.instance
+  }
+
+  async deregister(key: InstanceKey, from: { by: string; boot?: string; why?: string }): Promise<void> {
+    await this.#change(key, from.by, (current) => {
+      this.#refuseOtherProcess(key, current, from.boot)
+      return { delete: true, what: "deregistered", why: from.why ?? (from.boot === undefined ? "deregistered on request" : "the process deregistered itself") }
+    })
+  }
+
+  async reportHealth(key: InstanceKey, report: HealthReport): Promise<void> {
+    await this.#change(key, report.by, (current) => {
+      if (current === undefined || (report.boot !== undefined && current.boot !== report.boot)) return undefined
+      const { status, reason, by, availability } = report
+      if (current.health.status === status && current.health.availability === availability) return undefined
+      const now = this.#options.clock.now()
+      const since = current.health.status === status ? current.health.since : now
+      const kept = current.health.status === status ? current.health.reason : reason
+      const health = { ...current.health, status, since, reason: kept, by, ...(availability === undefined ? {} : { availability }) }
+      const { suspect, ...rest } = current
+      const disproved = suspect !== undefined && status === "failing"
+      if (disproved) return { delete: true, what: "expired", why: `${suspect.reason}; then a probe failed: ${reason}` }
+      return { put: suspect === undefined ? { ...rest, health } : { ...rest, suspect, health }, what: status, why: reason }
+    })
+  }
+
+  services(): ServiceSummary[] {
+    const now = this.#leases.now()
+    const summaries: ServiceSummary[] = []
+    for (const view of this.#state.views()) {
+      const live = this.#live(view, now)
+      if (live.length === 0) continue
+      const serving = live.filter((entry) => entry.instance.standing === "serving").length
+      summaries.push({ name: view.name, instances: live.length, serving, revision: view.revision })
+    }
+    return summaries.sort((a, b) => (a.name < b.name ? -1 : 1))
+  }
+
+  list(service: string): { revision: number; instances: readonly Instance[] } {
+    const view = this.#state.view(service)
+    if (view === undefined) return { revision: 0, instances: [] }
+    return { revision: view.revision, instances: this.#live(view, this.#leases.now()).map((entry) => entry.instance) }
+  }
+
+  get(key: InstanceKey): InstanceDetail | undefined {
+    const entry = this.#state.entry(key)
+    const view = this.#state.view(key.service)
+    if (entry === undefined || view === undefined || this.#keeper.over(view, this.#leases.now()).has(key.id)) return undefined
+    const { ttlSeconds, override } = entry.record
+    const lease = { ttlSeconds, renewedAt: entry.renewedWall, expiresAt: this.#expiresAt(entry) }
+    return { ...entry.instance, lease, ...(entry.load ? { load: entry.load } : {}), ...(override ? { override } : {}) }
+  }
+
+  findByRepo(repo: string): Instance[] {
+    const now = this.#leases.now()
+    return [...this.#state.views()]
+      .flatMap((view) => this.#live(view, now))
+      .filter((entry) => entry.record.repo === repo)
+      .map((entry) => entry.instance)
+      .sort((a, b) => (keyText(a) < keyText(b) ? -1 : 1))
+  }
+
+  watch(options: WatchOptions, wake: () => void): Watch {
+    return this.#hub.watch(options, wake)
+  }
+
+  journal(filter: { service?: string; id?: string; limit: number }): JournalEntry[] {
+    return this.#state.journal.read(filter)
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= (async () => {
+      this.#keeper.stop()
+      this.#hub.close()
+      await this.#committer.flush()
+      await this.#options.storage.close()
+    })()
+    return this.#closing
+  }
+
+  /** Reads decides → commits → applies; on a conflict the rule sees what is stored now. Resolves to the entry afterwards. */
+  async #change(key: InstanceKey, by: string, rule: (current: InstanceRecord | undefined) => Wish): Promise<Entry | undefined> {
+    if (this.#closing) throw new MeshError("storage_unavailable", "the registry is closing")
+    for (let tries = 0; tries < maxTries; tries++) {
+      const entry = this.#state.entry(key)
+      const wish = rule(entry?.record)
+      if (wish === undefined || ("put" in wish && entry !== undefined && sameRecord(entry.record, wish.put))) return entry
+      if (entry !== undefined && entry.record.format > recordFormat) {
+        throw new MeshError("conflict", `${keyText(key)} was written by a newer version of Meshwork, which alone may change it`)
+      }
+      const cause = { by, why: wish.why, at: this.#options.clock.now() }
+      const op: StorageOp =
+        "put" in wish
+          ? { op: "put", record: wish.put, ifVersion: entry?.version ?? null, cause }
+          : { op: "delete", key: { service: key.service, id: key.id }, ifVersion: entry?.version ?? "", cause }
+      this.#whats.set(op, wish.what)
+      const result = await this.#committer.commit(op)
+      if (result.ok) return this.#state.entry(key)
+    }
+    throw new MeshError("conflict", `${keyText(key)} kept changing while it was to be changed; try again`)
+  }
+
+  #applied(op: StorageOp, result: OpResult): void {
+    if (op.op === "touch") return
+    const what = this.#whats.get(op) ?? op.op
+    if (result.ok && op.op === "put") this.#state.put({ record: op.record, version: result.version, revision: result.revision }, op.cause, what)
+    else if (result.ok && op.op === "delete") this.#state.delete(op.key, result.revision, op.cause, what)
+    else if (!result.ok && result.current) this.#state.put(result.current, op.cause, "updated")
+    else if (!result.ok) this.#state.delete(op.op === "put" ? op.record : op.key, this.#state.position.revision, op.cause, "deregistered")
+  }
+
+  #live(view: ServiceView, now: number): readonly Entry[] {
+    if (now < view.nextDueAt) return view.sorted()
+    const over = this.#keeper.over(view, now)
+    return over.size === 0 ? view.sorted() : view.sorted().filter((entry) => !over.has(entry.record.id))
+  }
+
+  #heard(entry: Entry): void {
+    entry.renewedAt = this.#leases.now()
+    entry.renewedWall = this.#options.clock.now()
+    this.#keeper.renewed(entry)
+    if (entry.record.suspect === undefined) return
+    this.#attempt(
+      this.#change(entry.record, "registry", (current) => {
+        if (current?.suspect === undefined) return undefined
+        const { suspect: _held, ...record } = current
+        return { put: record, what: "heard", why: "a heartbeat came: no longer suspect" }
+      }),
+    )
+  }
+
+  #end(entry: Entry, why: string): void {
+    const { record } = entry
+    const { renewedAt } = entry
+    this.#attempt(
+      this.#change(record, "registry", (current) => {
+        // A heartbeat or a successor that arrived after the decision has the last word.
+        const heard = this.#state.entry(record)?.renewedAt !== renewedAt || current?.boot !== record.boot
+        return heard ? undefined : { delete: true, what: "expired", why }
+      }),
+    )
+  }
+
+  #hold(entry: Entry, suspect: Suspicion): void {
+    const { record, renewedAt } = entry
+    this.#attempt(
+      this.#change(record, "registry", (current) => {
+        const heard = this.#state.entry(record)?.renewedAt !== renewedAt || current?.boot !== record.boot
+        return heard || current === undefined || current.suspect ? undefined : { put: { ...current, suspect }, what: "suspected", why: suspect.reason }
+      }),
+    )
+  }
+
+  #attempt(work: Promise<unknown>): void {
+    work.catch((error: unknown) => this.#log("warn", MeshError.from(error).message))
+  }
+
+  #expiresAt(entry: Entry): number | null {
+    const end = this.#keeper.end(entry)
+    return end === Number.POSITIVE_INFINITY ? null : Math.round(this.#options.clock.now() + end - this.#leases.now())
+  }
+
+  #checkLimits(key: InstanceKey): void {
+    if (this.#state.entry(key)) return
+    const { instances, services } = this.#limits
+    if (this.#state.instances >= instances) throw new MeshError("limit_exceeded", `the limit of ${instances} instances is reached`)
+    if ((this.#state.view(key.service)?.entries.size ?? 0) === 0 && this.#state.services >= services) {
+      throw new MeshError("limit_exceeded", `the limit of ${services} services is reached`)
+    }
+  }
+
+  #refuseOtherProcess(key: InstanceKey, current: InstanceRecord | undefined, boot: string | undefined): asserts current is InstanceRecord {
+    if (current === undefined) throw notRegistered(key)
+    if (boot !== undefined && current.boot !== boot) throw new MeshError("not_found", `${keyText(key)} is registered by another process now`)
+  }
+
+  #log(level: "info" | "warn" | "error", message: string, fields?: Readonly<Record<string, unknown>>): void {
+    this.#options.log?.(level, message, fields)
+  }
+}
+
+function notRegistered(key: InstanceKey): MeshError {
+  return new MeshError("not_found", `${keyText(key)} is not registered`)
+}
+
+function describePatch(patch: InstancePatch, own: boolean): string {
+  const parts = Object.entries(patch).map(([name, value]) => (name === "tags" ? "tags changed" : value === null ? `${name} taken back` : `${name} set to ${String(value)}`))
+  return `${parts.join(", ") || "nothing changed"}${own ? " by the instance itself" : ""}`
+}
+
+/** Whether two records say the same; a take-over or a new time stamp alone is no difference worth a write. */
+function sameRecord(a: InstanceRecord, b: InstanceRecord): boolean {
+  return canonical(a) === canonical(b)
+}
+
+function canonical(value: unknown): string {
+  return JSON.stringify(value, (_name, inner: unknown) =>
+    inner !== null && typeof inner === "object" && !Array.isArray(inner)
+      ? Object.fromEntries(Object.entries(inner).sort(([left], [right]) => (left < right ? -1 : 1)))
+      : inner,
+  )
+}

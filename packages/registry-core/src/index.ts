@@ -1,0 +1,24 @@
+export { createRegistry } from "./create-registry.ts"
+export type {
+  HealthReport,
+  HeartbeatReply,
+  Registry,
+  RegistryLimits,
+  RegistryOptions,
+  ServiceSummary,
+  Watch,
+  WatchFrame,
+  WatchOptions,
+} from "./registry.ts"
+export type {
+  Cause,
+  OpResult,
+  RegistryStorage,
+  ServerInfo,
+  SharedStorage,
+  StorageChange,
+  StorageOp,
+  StorageProblem,
+  StoredRecord,
+  StoredState,
+} from "./storage-port.ts"

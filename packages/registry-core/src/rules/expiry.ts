@@ -1,0 +1,59 @@
+/** How long a suspect is held at most, ms. */
+export const longestSuspicionMs = 300_000
+
+/** A lease as the rules see it; times in ms of one monotonic clock. */
+export interface LeaseView {
+  id: string
+  /** 0 = never runs out. */
+  ttlMs: number
+  renewedAt: number
+  /** Set while the instance is held although its lease ran out: until when. */
+  suspectUntil?: number
+}
+
+export interface ExpiryDecision {
+  /** Instances whose lease is over and that go now. */
+  expire: string[]
+  /** Instances to be held as suspects from now on. */
+  suspect: string[]
+  /** When to look again; Infinity when nothing is leased. */
+  nextDueAt: number
+}
+
+/** When a lease is over. */
+export function leaseEnd(lease: LeaseView): number {
+  return lease.ttlMs === 0 ? Number.POSITIVE_INFINITY : (lease.suspectUntil ?? lease.renewedAt + lease.ttlMs)
+}
+
+/**
+ * Decides about the leases of one service. When one runs out while at least 3 are leased and at least half of those are late (silent for more
+ * than half a ttl) or ran out within the last ttl, it and they are held as suspects, for at most 300 s.
+ * @param ranOutLately leases that ran out within their last ttl and are gone already
+ */
+export function decideExpiry(leases: readonly LeaseView[], ranOutLately: number, now: number): ExpiryDecision {
+  const leased = leases.filter((lease) => lease.ttlMs > 0)
+  const over = leased.filter((lease) => leaseEnd(lease) < now)
+  const fresh = over.filter((lease) => lease.suspectUntil === undefined)
+  const decision: ExpiryDecision = { expire: over.filter((lease) => lease.suspectUntil !== undefined).map((lease) => lease.id), suspect: [], nextDueAt: Number.POSITIVE_INFINITY }
+  if (fresh.length > 0) {
+    const late = leased.filter((lease) => now - lease.renewedAt > lease.ttlMs / 2)
+    const all = leased.length + ranOutLately
+    if (all >= 3 && (late.length + ranOutLately) * 2 >= all) decision.suspect = late.filter((lease) => lease.suspectUntil === undefined).map((lease) => lease.id)
+    else decision.expire.push(...fresh.map((lease) => lease.id))
+  }
+  const held = new Set(decision.suspect)
+  for (const lease of leased) {
+    const end = held.has(lease.id) ? now + longestSuspicionMs : leaseEnd(lease)
+    if (end >= now && end < decision.nextDueAt) decision.nextDueAt = end
+  }
+  return decision
+}
+
+/**
+ * Whether a stored lease ran out before the server stopped: its latest possible end (the store may be half a ttl behind) lies more than 2 s
+ * before the store's last sign of life.
+ */
+export function ranOutBeforeStop(lease: { ttlSeconds: number; renewedAt: number }, lastAliveAt: number | null): boolean {
+  if (lease.ttlSeconds === 0 || lastAliveAt === null) return false
+  return lease.renewedAt + lease.ttlSeconds * 1500 < lastAliveAt - 2000
+}

@@ -1,0 +1,47 @@
+import { type InstancePatch, type InstanceRecord, MeshError, type Override, tagsSchema } from "@meshwork/contract"
+
+type Json = InstanceRecord["tags"][string]
+
+/** Merges a patch into a value as RFC 7396 says. */
+export function mergePatch(target: Json | undefined, patch: Json): Json {
+  if (patch === null || typeof patch !== "object" || Array.isArray(patch)) return patch
+  const base = target !== null && typeof target === "object" && !Array.isArray(target) ? target : {}
+  const merged: Record<string, Json> = { ...base }
+  for (const [name, value] of Object.entries(patch)) {
+    if (value === null) delete merged[name]
+    else merged[name] = mergePatch(merged[name], value)
+  }
+  return merged
+}
+
+/** The record after a patch: the instance's own wish when `own`, else an operator's override; null takes either back. */
+export function patched(current: InstanceRecord, patch: InstancePatch, from: { by: string; own: boolean; now: number }): InstanceRecord {
+  let record = patch.tags === undefined ? current : { ...current, tags: mergedTags(current, patch.tags) }
+  if (from.own) return ownWish(record, patch)
+  if (patch.weight === undefined && patch.state === undefined) return record
+  const { weight, state, by: _by, at: _at, ...rest } = record.override ?? { by: "", at: 0 }
+  const override: Override = { ...rest, by: from.by, at: from.now }
+  const nextWeight = patch.weight === undefined ? weight : (patch.weight ?? undefined)
+  const nextState = patch.state === undefined ? state : (patch.state ?? undefined)
+  if (nextWeight === weight && nextState === state) return record
+  if (nextWeight !== undefined) override.weight = nextWeight
+  if (nextState !== undefined) override.state = nextState
+  const { override: _old, ...without } = record
+  record = nextWeight === undefined && nextState === undefined ? without : { ...without, override }
+  return record
+}
+
+function ownWish(record: InstanceRecord, patch: InstancePatch): InstanceRecord {
+  const { state, weight, ...rest } = record
+  const nextState = patch.state === undefined ? state : (patch.state ?? undefined)
+  const nextWeight = patch.weight === undefined ? weight : (patch.weight ?? undefined)
+  if (nextState === state && nextWeight === weight) return record
+  return { ...rest, ...(nextState === undefined ? {} : { state: nextState }), ...(nextWeight === undefined ? {} : { weight: nextWeight }) }
+}
+
+function mergedTags(current: InstanceRecord, patch: InstancePatch["tags"]): InstanceRecord["tags"] {
+  if (patch === null || patch === undefined) return {}
+  const parsed = tagsSchema.safeParse(mergePatch(current.tags, patch))
+  if (!parsed.success) throw new MeshError("invalid_request", "tags: must be at most 16 KiB as JSON after the merge")
+  return parsed.data
+}

@@ -1,0 +1,38 @@
+import { type InstanceKey, type InstanceRecord, type Origin, recordFormat, type Registration } from "@meshwork/contract"
+
+export interface RegistrationContext {
+  origin: Origin
+  /** Unix ms. */
+  now: number
+  /** Server that hears its heartbeats. */
+  keeper: string
+}
+
+/**
+ * The record after a registration. Without `boot`, or with the same one, state, health and override stay; another boot is a new
+ * process: its own draining ends and its health is unknown until it was probed, while what an operator set stays.
+ */
+export function registered(current: InstanceRecord | undefined, key: InstanceKey, sent: Registration, context: RegistrationContext): InstanceRecord {
+  const leased = sent.ttlSeconds > 0 ? { keeper: context.keeper } : {}
+  const identity = { service: key.service, id: key.id, origin: context.origin, format: recordFormat, ...leased }
+  const unknown = { status: "unknown" as const, since: context.now, reason: "not probed yet", by: "registry" }
+  if (current === undefined) return { ...sent, ...identity, registeredAt: context.now, health: unknown }
+  const { state, override, health, registeredAt, boot, suspect: _heard, ...rest } = current
+  const kept = override === undefined ? {} : { override }
+  const foreign = unknownFields(rest)
+  const successor = sent.boot !== undefined && sent.boot !== boot
+  if (successor) return { ...foreign, ...sent, ...identity, ...kept, registeredAt: context.now, health: unknown }
+  const own = state === undefined ? {} : { state }
+  const process = boot === undefined ? {} : { boot }
+  return { ...foreign, ...process, ...sent, ...identity, ...kept, ...own, registeredAt, health }
+}
+
+const known = new Set([
+  ...["host", "port", "scheme", "weight", "priority", "zone", "region", "revision", "repo", "canary", "tags", "check", "ttlSeconds", "boot"],
+  ...["service", "id", "origin", "registeredAt", "health", "state", "override", "suspect", "keeper", "format"],
+])
+
+/** Fields of a later version, which this one keeps as they are. */
+function unknownFields(record: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(record).filter(([name]) => !known.has(name)))
+}

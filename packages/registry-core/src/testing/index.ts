@@ -1,0 +1,3 @@
+export { describeStorage } from "./describe-storage.ts"
+export { sampleRecord } from "./sample-record.ts"
+export type { DescribeStorageOptions, StorageDeviations } from "./describe-storage.ts"

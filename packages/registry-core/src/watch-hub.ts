@@ -1,0 +1,244 @@
+import { type Clock, MeshError, type Timer, type WatchToken } from "@meshwork/contract"
+import type { Watch, WatchFrame, WatchOptions } from "./registry.ts"
+import type { ServiceView } from "./service-view.ts"
+
+const coalesceMs = 20
+const futureTokenPatienceMs = 2000
+
+/** What the hub needs to know of the registry. */
+export interface WatchedState {
+  readonly position: WatchToken
+  /** A subscriber that left off before this may lack the removal of whole services. */
+  readonly floor: number
+  views(): Iterable<ServiceView>
+  view(service: string): ServiceView | undefined
+}
+
+/** All subscriptions of a registry: a change in one service wakes only its watchers, bursts are coalesced, frames are shared. */
+export class WatchHub {
+  readonly #state: WatchedState
+  readonly #clock: Clock
+  readonly #limit: number
+  readonly #all = new Set<Subscription>()
+  readonly #byService = new Map<string, Set<Subscription>>()
+  readonly #waiting = new Set<Subscription>()
+  readonly #frames = new WeakMap<ServiceView, { revision: number; snapshot?: WatchFrame; changes: Map<number, WatchFrame> }>()
+  readonly #closing = new WeakMap<WatchFrame, WatchFrame>()
+  #count = 0
+  #timer: Timer | undefined
+
+  constructor(state: WatchedState, clock: Clock, limit: number) {
+    this.#state = state
+    this.#clock = clock
+    this.#limit = limit
+  }
+
+  watch(options: WatchOptions, wake: () => void): Watch {
+    if (this.#count >= this.#limit) throw new MeshError("limit_exceeded", `the limit of ${this.#limit} watchers is reached`)
+    this.#count++
+    const subscription = new Subscription(this, this.#state, options, wake)
+    if (options.services === undefined) this.#all.add(subscription)
+    for (const service of options.services ?? []) {
+      const watchers = this.#byService.get(service) ?? new Set()
+      this.#byService.set(service, watchers.add(subscription))
+    }
+    this.#await(subscription)
+    return subscription
+  }
+
+  /** Marks a service as changed for everyone who watches it. */
+  changed(service: string): void {
+    for (const subscription of this.#all) this.#mark(subscription, service)
+    for (const subscription of this.#byService.get(service) ?? []) this.#mark(subscription, service)
+  }
+
+  /** The frame that brings a subscriber from `from` to the present state of a service; the same object for everyone who needs it. */
+  frame(view: ServiceView, from: number | undefined): WatchFrame {
+    let cached = this.#frames.get(view)
+    if (cached?.revision !== view.revision) this.#frames.set(view, (cached = { revision: view.revision, changes: new Map() }))
+    const changes = from === undefined ? undefined : view.changesSince(from)
+    if (from === undefined || changes === undefined) return (cached.snapshot ??= this.#snapshot(view))
+    let frame = cached.changes.get(from)
+    if (frame === undefined) {
+      const upserted = changes.upserted.map((entry) => entry.json).join()
+      const removed = JSON.stringify(changes.removed.map(({ id, why }) => ({ id, why })))
+      frame = this.#make("change", view.name, view.revision, `"from":${from},"upserted":[${upserted}],"removed":${removed}`)
+      cached.changes.set(from, frame)
+    }
+    return frame
+  }
+
+  /** The frame as the last one of a round; shared by all watchers whose round ends with it at the same position. */
+  closing(frame: WatchFrame): WatchFrame {
+    const token = this.#state.position
+    const known = this.#closing.get(frame)
+    if (known?.token?.revision === token.revision) return known
+    const closing = { ...frame, token }
+    this.#closing.set(frame, closing)
+    return closing
+  }
+
+  /** A snapshot of a service nobody has registered in. */
+  emptySnapshot(service: string): WatchFrame {
+    return this.#make("snapshot", service, this.#state.position.revision, `"instances":[]`)
+  }
+
+  /** Calls `callback` once a token from the future has had time to come true. */
+  later(callback: () => void): Timer {
+    return this.#clock.timer(futureTokenPatienceMs, callback).unref()
+  }
+
+  now(): number {
+    return this.#clock.now()
+  }
+
+  /** Has the subscription woken after the coalescing interval. */
+  wakeSoon(subscription: Subscription): void {
+    this.#await(subscription)
+  }
+
+  forget(subscription: Subscription, services: readonly string[] | undefined): void {
+    this.#count--
+    this.#all.delete(subscription)
+    this.#waiting.delete(subscription)
+    for (const service of services ?? []) {
+      const watchers = this.#byService.get(service)
+      watchers?.delete(subscription)
+      if (watchers?.size === 0) this.#byService.delete(service)
+    }
+  }
+
+  close(): void {
+    this.#timer?.cancel()
+    this.#waiting.clear()
+  }
+
+  #snapshot(view: ServiceView): WatchFrame {
+    const instances = view.sorted().map((entry) => entry.json)
+    return this.#make("snapshot", view.name, view.revision, `"instances":[${instances.join()}]`)
+  }
+
+  #make(event: "snapshot" | "change", service: string, revision: number, rest: string): WatchFrame {
+    const { epoch } = this.#state.position
+    const stamp = `"epoch":${JSON.stringify(epoch)},"revision":${revision},"at":${this.#clock.now()}`
+    return { event, json: Buffer.from(`{${stamp},"service":${JSON.stringify(service)},${rest}}`) }
+  }
+
+  #mark(subscription: Subscription, service: string): void {
+    subscription.mark(service)
+    this.#await(subscription)
+  }
+
+  #await(subscription: Subscription): void {
+    this.#waiting.add(subscription)
+    this.#timer ??= this.#clock.timer(coalesceMs, () => this.#wakeAll()).unref()
+  }
+
+  #wakeAll(): void {
+    this.#timer = undefined
+    const waiting = [...this.#waiting]
+    this.#waiting.clear()
+    for (const subscription of waiting) subscription.wake()
+  }
+}
+
+class Subscription implements Watch {
+  readonly #hub: WatchHub
+  readonly #state: WatchedState
+  readonly #options: WatchOptions
+  readonly #wake: () => void
+  readonly #sent = new Map<string, number>()
+  readonly #dirty = new Set<string>()
+  /** Revision up to which services without an entry in `#sent` have been seen. */
+  #base: number | undefined
+  #first: "pending" | "reset" | "resume" | "done" = "pending"
+  #patience: Timer | undefined
+  #awake = false
+  #closed = false
+
+  constructor(hub: WatchHub, state: WatchedState, options: WatchOptions, wake: () => void) {
+    this.#hub = hub
+    this.#state = state
+    this.#options = options
+    this.#wake = wake
+    const { resume } = options
+    const position = state.position
+    if (resume === undefined) this.#first = "resume"
+    else if (resume.epoch !== position.epoch) this.#first = "reset"
+    else if (resume.revision <= position.revision) [this.#first, this.#base] = ["resume", resume.revision]
+    else this.#patience = hub.later(() => this.#future(resume))
+  }
+
+  mark(service: string): void {
+    this.#dirty.add(service)
+  }
+
+  wake(): void {
+    if (this.#awake || this.#closed || this.#first === "pending") return
+    this.#awake = true
+    this.#wake()
+  }
+
+  take(): WatchFrame[] {
+    this.#awake = false
+    if (this.#closed || this.#first === "pending") return []
+    const frames = this.#first === "done" ? [] : this.#opening()
+    for (const service of this.#dirty) this.#push(frames, service)
+    this.#dirty.clear()
+    const synced = this.#first !== "done"
+    this.#first = "done"
+    if (synced) frames.push(this.#stamped("synced", this.#options.services === undefined ? { services: [...this.#names()] } : {}))
+    const last = frames.pop()
+    if (last !== undefined) frames.push(this.#hub.closing(last))
+    return frames
+  }
+
+  close(): void {
+    if (this.#closed) return
+    this.#closed = true
+    this.#patience?.cancel()
+    this.#hub.forget(this, this.#options.services)
+  }
+
+  #future(resume: WatchToken): void {
+    const position = this.#state.position
+    if (resume.epoch === position.epoch && resume.revision <= position.revision) [this.#first, this.#base] = ["resume", resume.revision]
+    else this.#first = "reset"
+    this.#hub.wakeSoon(this)
+  }
+
+  #opening(): WatchFrame[] {
+    const frames: WatchFrame[] = []
+    if (this.#first === "reset") frames.push(this.#stamped("reset", { why: "this registry counts anew, or never got as far as the subscriber's token" }))
+    const fresh = new Set(this.#options.fresh)
+    for (const service of this.#options.services ?? this.#names()) {
+      if (fresh.has(service) && this.#base !== undefined) this.#sent.set(service, -1)
+      this.#push(frames, service)
+    }
+    return frames
+  }
+
+  #names(): string[] {
+    return [...this.#state.views()].filter((view) => view.entries.size > 0).map((view) => view.name)
+  }
+
+  #push(frames: WatchFrame[], service: string): void {
+    this.#dirty.delete(service)
+    const view = this.#state.view(service)
+    const known = this.#sent.get(service) ?? this.#base
+    const from = known === -1 ? undefined : known
+    if (view === undefined) {
+      const knows = from !== undefined && from >= this.#state.floor
+      if (!knows) frames.push(this.#hub.emptySnapshot(service))
+      this.#sent.set(service, knows ? from : this.#state.position.revision)
+      return
+    }
+    if (from !== undefined && view.revision <= from) return
+    frames.push(this.#hub.frame(view, from))
+    this.#sent.set(service, view.revision)
+  }
+
+  #stamped(event: "synced" | "reset", data: Record<string, unknown>): WatchFrame {
+    return { event, json: Buffer.from(JSON.stringify({ ...this.#state.position, at: this.#hub.now(), ...data })) }
+  }
+}
