@@ -1,0 +1,13 @@
+import type { OpResult, StorageOp, StoredState } from "@meshwork/registry-core"
+
+/** What the storage asks of its worker thread. */
+export type WorkerRequest = { call: number } & ({ ask: "open"; path: string } | { ask: "commit"; ops: readonly StorageOp[] } | { ask: "close" })
+
+/** What the worker answers; faults cross as data because errors lose their fields on the way. */
+export type WorkerReply = { call: number } & ({ opened: StoredState } | { results: OpResult[] } | { closed: true } | { fault: Fault })
+
+export interface Fault {
+  /** `config`: waiting cannot help; `unavailable`: it may. */
+  kind: "config" | "unavailable"
+  message: string
+}

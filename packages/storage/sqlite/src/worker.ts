@@ -1,0 +1,105 @@
+// The thread that alone touches the file, so that a slow disk never stops the registry's event loop.
+import { mkdirSync } from "node:fs"
+import { dirname } from "node:path"
+import { DatabaseSync } from "node:sqlite"
+import { parentPort } from "node:worker_threads"
+import { systemClock } from "@meshwork/contract"
+import type { StorageOp } from "@meshwork/registry-core"
+import type { Fault, WorkerReply, WorkerRequest } from "./messages.ts"
+import { RecordTables } from "./record-tables.ts"
+import { prepare, UnusableFile } from "./schema.ts"
+
+const groupCommitMs = 5
+const maxGrouped = 5000
+
+const port = parentPort
+if (port === null) throw new Error("this file runs as a worker of the sqlite storage")
+
+let database: DatabaseSync | undefined
+let tables: RecordTables | undefined
+let path = ""
+let waiting: { call: number; ops: readonly StorageOp[] }[] = []
+let grouped = 0
+let scheduled = false
+
+port.on("message", (request: WorkerRequest) => {
+  try {
+    if (request.ask === "open") reply({ call: request.call, opened: open(request.path) })
+    else if (request.ask === "commit") enqueue(request.call, request.ops)
+    else close(request.call)
+  } catch (error) {
+    reply({ call: request.call, fault: describe(error) })
+  }
+})
+
+function reply(message: WorkerReply): void {
+  port?.postMessage(message)
+}
+
+function open(file: string) {
+  path = file
+  mkdirSync(dirname(file), { recursive: true })
+  database = new DatabaseSync(file)
+  prepare(database)
+  tables = new RecordTables(database)
+  return tables.load()
+}
+
+function enqueue(call: number, ops: readonly StorageOp[]): void {
+  if (tables === undefined) throw new Error("not open")
+  waiting.push({ call, ops })
+  grouped += ops.length
+  if (grouped >= maxGrouped) return flush()
+  if (scheduled) return
+  scheduled = true
+  // What is in the port's queue already joins this transaction; nobody waits longer for company that may not come.
+  const begin = systemClock.monotonic()
+  const settle = (size: number): void => {
+    if (waiting.length > size && systemClock.monotonic() - begin < groupCommitMs) setImmediate(settle, waiting.length)
+    else flush()
+  }
+  setImmediate(settle, waiting.length)
+}
+
+function flush(): void {
+  scheduled = false
+  const batch = waiting
+  waiting = []
+  grouped = 0
+  if (batch.length === 0 || tables === undefined) return
+  try {
+    const results = tables.commit(
+      batch.map((commit) => commit.ops),
+      systemClock.now(),
+    )
+    for (const [index, commit] of batch.entries()) reply({ call: commit.call, results: results[index] ?? [] })
+  } catch (error) {
+    for (const commit of batch) reply({ call: commit.call, fault: describe(error) })
+  }
+}
+
+function close(call: number): void {
+  flush()
+  tables = undefined
+  if (database?.isOpen) database.close()
+  database = undefined
+  reply({ call, closed: true })
+}
+
+const sqliteCodes: Readonly<Record<number, Fault>> = {
+  5: { kind: "config", message: "is used by another process; one file belongs to one discovery server" },
+  8: { kind: "unavailable", message: "cannot be written: it is read-only" },
+  13: { kind: "unavailable", message: "cannot be written: the disk is full" },
+  14: { kind: "config", message: "cannot be opened: not a file, or no permission" },
+  26: { kind: "config", message: "is not a SQLite database" },
+  11: { kind: "config", message: "is damaged; restore a backup or move it away" },
+}
+
+function describe(error: unknown): Fault {
+  if (error instanceof UnusableFile) return { kind: "config", message: `${path} ${error.message}` }
+  const { errcode, code, message } = error as { errcode?: number; code?: string; message: string }
+  const known = errcode === undefined ? undefined : sqliteCodes[errcode & 0xff]
+  if (known) return { kind: known.kind, message: `${path} ${known.message}` }
+  const kind = code === "EACCES" || code === "ENOTDIR" || code === "EROFS" || code === "EEXIST" ? "config" : "unavailable"
+  return { kind, message: `${path}: ${message}` }
+}
