@@ -34,7 +34,8 @@ class SqliteStorage implements RegistryStorage {
   async open(): Promise<StoredState> {
     // Beside this module in the build and in the sources alike.
     const file = new URL(import.meta.url.endsWith(".ts") ? "./worker.ts" : "./worker.js", import.meta.url)
-    const worker = new Worker(file)
+    // Options meant for the program itself, such as --input-type or --import, are not for its threads.
+    const worker = new Worker(file, { execArgv: [] })
     this.#worker = worker
     worker.on("message", (reply: WorkerReply) => this.#settle(reply))
     worker.on("error", (error) => this.#fail(new MeshError("storage_unavailable", `the thread of ${this.#path} failed: ${error.message}`, { cause: error })))
