@@ -5,7 +5,7 @@ import type { Watch } from "@meshwork/registry-core"
 import { type EventBytes, eventBytes, keepAliveBytes } from "./sse-chunks.ts"
 
 /** What may wait in this process for one subscriber, bytes; beyond it nothing more is taken until all of it is gone. */
-export const maxWaitingBytes = 256 * 1024
+const maxWaitingBytes = 256 * 1024
 
 /** One subscriber's connection. Takes from its watch only what the connection can carry. */
 export class WatchStream {
