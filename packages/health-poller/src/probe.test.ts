@@ -167,6 +167,10 @@ describe("TCP probe", () => {
 
   it("names a refused connection", async () => {
     const port = await closedPort()
-    expect(await ask(port, { method: "ping" })).toMatchObject({ outcome: "unreachable", reason: expect.stringMatching(/refused after \d+ ms$/), refused: true })
+    expect(await ask(port, { method: "ping" })).toMatchObject({
+      outcome: "unreachable",
+      reason: expect.stringMatching(/refused after \d+ ms$/),
+      refused: true,
+    })
   })
 })
