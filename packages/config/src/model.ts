@@ -1,0 +1,118 @@
+import { checkSchema, instanceIdSchema, portSchema, prioritySchema, registrationSchema, serviceNameSchema, weightSchema } from "@meshwork/contract"
+import { z } from "zod"
+
+/** Names a route's `balancer` can have. */
+export const balancerNames = ["p2c", "random", "round-robin", "least-requests"] as const
+export const balancerSchema = z.enum(balancerNames)
+/** How a route chooses among the instances that may be used. */
+export type BalancerName = z.output<typeof balancerSchema>
+
+const milliseconds = z.number().min(0)
+const bindPort = z.union([z.literal(0), portSchema])
+const dockerSchema = z.union([
+  z.literal(false),
+  z.strictObject({
+    host: z.exactOptional(z.string()),
+    tls: z.exactOptional(z.strictObject({ ca: z.string(), cert: z.string(), key: z.string() })),
+  }),
+])
+/** False, or how to reach the Docker daemon; an empty object means its usual socket. */
+export type DockerConfig = z.output<typeof dockerSchema>
+
+/** What a discovery server is started with. */
+export const discoverySchema = z.strictObject({
+  host: z.string().default("127.0.0.1"),
+  /** 0 takes a free one. */
+  port: bindPort.default(8008),
+  storage: z.string().default("sqlite:.meshwork/registry.sqlite"),
+  /** Who may change the registry; none = everyone who reaches it. */
+  tokens: z.array(z.strictObject({ name: z.string(), token: z.string() })).default([]),
+  insecure: z.boolean().default(false),
+  docker: dockerSchema.default(false),
+})
+export type DiscoveryConfig = z.output<typeof discoverySchema>
+
+/** What a gateway is started with. */
+export const gatewaySchema = z.strictObject({
+  host: z.string().default("127.0.0.1"),
+  /** 0 takes a free one. */
+  port: bindPort.default(8080),
+  adminPort: bindPort.default(8009),
+  /** URLs of discovery servers, each without a trailing slash; empty = none is asked. */
+  discovery: z.array(z.string()).default(["http://127.0.0.1:8008"]),
+  docker: dockerSchema.default(false),
+  /** Limit of one connect. */
+  connectTimeoutMs: milliseconds.default(1000),
+  /** How long an exchange may pass no byte either way once response headers came. */
+  idleTimeoutMs: milliseconds.default(60_000),
+  /** Requests in flight beyond which new ones are shed. */
+  maxInFlight: z.int().min(1).default(10_000),
+  /** Path of `/stats` on the data port too; absent = on the admin port only. */
+  statsPath: z.exactOptional(z.string()),
+  /** File that keeps the statistics over a restart; false = memory only, absent = `.meshwork/gateway-<port>.sqlite`. */
+  statsDatabase: z.exactOptional(z.union([z.literal(false), z.string()])),
+  /** Body of GET `/` where no route claims it. */
+  rootAnswer: z.exactOptional(z.json()),
+})
+export type GatewayConfig = z.output<typeof gatewaySchema>
+
+/** An instance that the file names; registered for ever. */
+export const staticInstanceSchema = registrationSchema
+  .pick({ host: true, port: true, scheme: true, priority: true, zone: true, region: true, canary: true, tags: true })
+  .extend({
+    id: instanceIdSchema,
+    weight: z.exactOptional(weightSchema),
+    priority: prioritySchema.default("med"),
+    check: z.exactOptional(checkSchema),
+  })
+export type StaticInstanceConfig = z.output<typeof staticInstanceSchema>
+
+/** Where a route leads: a service of the registry or of this file, or a backend found by Docker labels. */
+export const routeTargetSchema = z.strictObject({ kind: z.enum(["service", "backend"]), name: serviceNameSchema })
+export type RouteTarget = z.output<typeof routeTargetSchema>
+
+/** One route in the gateway's terms, every default filled in. */
+export const routeSchema = z.strictObject({
+  /** `exact`; `exact-or-slash`: one trailing slash is ignored; `prefix`: equal, or continued after a slash. */
+  match: z.enum(["exact", "exact-or-slash", "prefix"]),
+  /** Begins with a slash; a prefix does not end with one, unless it is the root. */
+  path: z.string(),
+  target: routeTargetSchema,
+  /** Only requests for this host, lower-case and without port. */
+  host: z.exactOptional(z.string()),
+  /** Only these methods, upper-case. */
+  methods: z.exactOptional(z.array(z.string()).min(1)),
+  stripPrefix: z.boolean().default(false),
+  /** From the end of the request head to response headers, over all attempts. */
+  timeoutMs: milliseconds.default(30_000),
+  /** Requests on the wire at most, the first one included. */
+  attempts: z.int().min(1).default(3),
+  balancer: balancerSchema.default("p2c"),
+  /** What becomes of a service whose checked instances all fail; absent = `spread` for 3 or more, else `fail`. */
+  whenAllFail: z.exactOptional(z.enum(["spread", "fail"])),
+  /** Status when no instance can be reached. */
+  unreachableStatus: z.union([z.literal(502), z.literal(503)]).default(502),
+  /** Largest request body, in bytes, that is kept to be sent again. */
+  retryBodyLimit: z.int().min(0).default(65_536),
+})
+export type RouteConfig = z.output<typeof routeSchema>
+
+/** What the gateway answers where no route matches, in place of a 404 problem body. */
+export const defaultResponseSchema = z.strictObject({ statusCode: z.int().min(200).max(599), body: z.json() })
+export type DefaultResponse = z.output<typeof defaultResponseSchema>
+
+/** The one model every spelling yields. */
+export const meshConfigSchema = z.strictObject({
+  discovery: discoverySchema.prefault({}),
+  gateway: gatewaySchema.prefault({}),
+  /** Static instances by service. */
+  services: z.record(z.string(), z.strictObject({ instances: z.array(staticInstanceSchema).min(1) })).default({}),
+  /** Docker labels by backend: a container is an instance when it has all of them with equal values. */
+  backends: z.record(z.string(), z.strictObject({ matchLabels: z.record(z.string(), z.string()) })).default({}),
+  routes: z.array(routeSchema).default([]),
+  defaultResponse: z.exactOptional(defaultResponseSchema),
+})
+/** The model as a spelling may hand it over, defaults left out. */
+export type MeshConfigInput = z.input<typeof meshConfigSchema>
+/** A whole configuration, every default filled in. */
+export type MeshConfig = z.output<typeof meshConfigSchema>

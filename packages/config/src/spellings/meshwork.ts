@@ -1,0 +1,140 @@
+import { formatHostPort } from "@meshwork/contract"
+import { z } from "zod"
+import type { DocumentPath } from "../issue.ts"
+import type { MeshConfigInput } from "../model.ts"
+import {
+  bindHost,
+  duration,
+  flag,
+  isMapping,
+  listenPort,
+  mapping,
+  mappingOr,
+  requestPath,
+  serverUrl,
+  serviceName,
+  text,
+  value,
+  whole,
+} from "../values.ts"
+import { matchOf, routeSchema, targetOf } from "./meshwork-route.ts"
+import { serviceSchema } from "./meshwork-service.ts"
+import type { Outline, Spelling } from "./spelling.ts"
+
+const optional = z.exactOptional
+const json = value("any value", (found): z.core.util.JSONType => found as z.core.util.JSONType)
+
+const docker = mappingOr(
+  flag.transform((on) => (on ? {} : false)),
+  mapping({ host: optional(text()), tls: optional(mapping({ ca: text("a file name"), cert: text("a file name"), key: text("a file name") })) }),
+)
+
+// Empty = none: that is how ${MESHWORK_TOKEN:-} arrives where the variable is not set.
+const token = value("a text without blanks", (found) => (typeof found === "string" && /^[\x21-\x7e]*$/.test(found) ? found : undefined))
+const namedToken = value("a text without blanks, not empty", (found) => (token.safeParse(found).data ? (found as string) : undefined))
+
+/** The section `discovery`. */
+export const discoverySection = mapping({
+  host: optional(bindHost),
+  port: optional(listenPort),
+  storage: optional(text("memory or sqlite:PATH")),
+  token: optional(token),
+  tokens: optional(z.record(text("the name of a token"), namedToken)),
+  insecure: optional(flag),
+  docker: optional(docker),
+}).transform(({ token, tokens = {}, ...rest }) => ({
+  ...rest,
+  tokens: [...(token ? [{ name: "token", token }] : []), ...Object.entries(tokens).map(([name, token]) => ({ name, token }))],
+}))
+
+const statsDatabase = value("a file name, or false for none", (found) => {
+  if (found === false || found === "false") return false as const
+  return typeof found === "string" && found !== "" ? found : undefined
+})
+
+/** The section `gateway`. */
+export const gatewaySection = mapping({
+  host: optional(bindHost),
+  port: optional(listenPort),
+  adminPort: optional(listenPort),
+  discovery: optional(z.array(serverUrl)),
+  docker: optional(docker),
+  connectTimeout: optional(duration(1, 60_000)),
+  idleTimeout: optional(duration(1, 86_400_000)),
+  maxInFlight: optional(whole(1, 1_000_000)),
+  statsPath: optional(requestPath),
+  statsDatabase: optional(statsDatabase),
+  rootAnswer: optional(json),
+}).transform(({ connectTimeout, idleTimeout, ...rest }) => ({
+  ...rest,
+  ...(connectTimeout === undefined ? {} : { connectTimeoutMs: connectTimeout }),
+  ...(idleTimeout === undefined ? {} : { idleTimeoutMs: idleTimeout }),
+}))
+
+const label = value("key=value", (found) => {
+  const match = typeof found === "string" ? /^([^=\s]+)=(.*)$/s.exec(found) : null
+  return match === null ? undefined : ([match[1] ?? "", match[2] ?? ""] as const)
+})
+const labelText = value("a text", (found) => (["string", "number", "boolean"].includes(typeof found) ? String(found) : undefined))
+const matchLabels = mappingOr(
+  z
+    .array(label)
+    .min(1)
+    .transform(Object.fromEntries<string>),
+  z.record(text("the name of a label"), labelText),
+)
+
+/** An entry of `backends`. */
+export const backendSchema = mapping({ docker: mapping({ matchLabels }) }).transform((backend) => backend.docker)
+
+/** The section `defaultResponse`. */
+export const defaultResponseSection = mapping({ statusCode: whole(200, 599, "a status from 200 to 599"), body: json })
+
+const sections = {
+  discovery: optional(discoverySection),
+  gateway: optional(gatewaySection),
+  services: optional(z.record(serviceName, serviceSchema)),
+  backends: optional(z.record(serviceName, backendSchema)),
+  routes: optional(z.array(routeSchema)),
+  defaultResponse: optional(defaultResponseSection),
+}
+
+/** A whole meshwork.yaml. A section with nothing in it counts as absent. */
+export const documentSchema: z.ZodType<MeshConfigInput> = z
+  .preprocess(
+    (found) =>
+      isMapping(found) ? Object.fromEntries(Object.entries(found).filter(([key, section]) => section !== null || !(key in sections))) : found,
+    mapping(sections),
+  )
+  .transform(({ gateway = {}, discovery = { tokens: [] }, ...rest }): MeshConfigInput => {
+    const { host = "127.0.0.1", port = 8008 } = discovery
+    const own = host === "0.0.0.0" ? "127.0.0.1" : host === "::" ? "::1" : host
+    return { ...rest, discovery, gateway: { ...gateway, discovery: gateway.discovery ?? [`http://${formatHostPort(own, port)}`] } }
+  })
+
+/** Meshwork's own spelling. */
+export const meshworkSpelling: Spelling = {
+  name: "meshwork",
+  recognises: (document) => Object.keys(document).some((key) => Object.hasOwn(sections, key)),
+  schema: documentSchema,
+  outline,
+}
+
+function outline(document: Readonly<Record<string, unknown>>): Outline {
+  const names = (section: unknown) => (isMapping(section) ? Object.keys(section) : [])
+  const gateway = document["gateway"]
+  const asked = isMapping(gateway) ? gateway["discovery"] : undefined
+  const routes = Array.isArray(document["routes"]) ? document["routes"] : []
+  return {
+    services: new Set(names(document["services"])),
+    backends: new Map(names(document["backends"]).map((name): [string, DocumentPath] => [name, ["backends", name]])),
+    routes: routes.flatMap((route: unknown, index) => {
+      if (!isMapping(route)) return []
+      const at = ["routes", index]
+      const match = matchOf(route)
+      const target = targetOf(route)
+      return [{ at, ...(match ? { match } : {}), ...(target ? { target: { ...target, at: [...at, target.kind] } } : {}) }]
+    }),
+    asksDiscovery: !(Array.isArray(asked) && asked.length === 0),
+  }
+}
