@@ -1,0 +1,56 @@
+import type { Clock, Random } from "@meshwork/contract"
+import type { Deadline } from "../deadline.ts"
+import type { RequestPriority } from "../priority.ts"
+import type { Strategy, StrategyByMethod } from "../strategies/strategy.ts"
+import type { Verdict } from "./classify.ts"
+import type { QueryValue } from "./request-target.ts"
+import type { Transport } from "./transport.ts"
+
+/** What all calls of a client have in common. */
+export interface ClientOptions {
+  /** Default: `sequential({ attempts: 3 })` for GET, HEAD and OPTIONS, `single()` for the others. */
+  strategy?: Strategy | StrategyByMethod
+  /** Limit of a call that names no deadline, ms. Default 20,000. */
+  timeoutMs?: number
+  /** Default normal. */
+  priority?: RequestPriority
+  /** The caller's name, sent as `X-Service-Name`. */
+  serviceName?: string
+  /** Send and read `X-Request-Timeout` and `X-Request-Priority`. Default true. */
+  emitSystemHeaders?: boolean
+  /** Less than this left, ms: nothing is sent. Default 5. */
+  lowTimeoutMs?: number
+  /** Limit until there is a connection, ms. Default 1,000. */
+  connectTimeoutMs?: number
+  /** Connections tried per call before giving up, each on another instance. Default 3. */
+  connectionAttempts?: number
+  /** Limit between two chunks of a body, ms. Default 60,000. */
+  idleTimeoutMs?: number
+  /** Statuses that are judged otherwise than usual. */
+  verdictForStatus?: Readonly<Record<number, Verdict>>
+  headers?: Readonly<Record<string, string>>
+  clock?: Clock
+  random?: Random
+  transport?: Transport
+}
+
+/** What one call says. */
+export interface CallOptions {
+  deadline?: Deadline
+  timeoutMs?: number
+  strategy?: Strategy | StrategyByMethod
+  priority?: RequestPriority
+  /** Values of `{name}` in the path. */
+  params?: Readonly<Record<string, string | number>>
+  /** undefined and null are left out, arrays repeat the key. */
+  query?: Readonly<Record<string, QueryValue>>
+  headers?: Readonly<Record<string, string>>
+  /** Sent as JSON. */
+  json?: unknown
+  /** Sent as it is. */
+  body?: Buffer | string
+  /** Whether sending twice does no harm; makes POST, PUT, DELETE and PATCH retryable. */
+  idempotent?: boolean
+  signal?: AbortSignal
+  verdictForStatus?: Readonly<Record<number, Verdict>>
+}

@@ -1,0 +1,34 @@
+import type { Endpoint } from "../pool/pool.ts"
+
+/** One request on the wire. */
+export interface TransportRequest {
+  endpoint: Pick<Endpoint, "origin" | "gone">
+  method: string
+  /** Path and query, percent-encoded. */
+  target: string
+  headers: Readonly<Record<string, string | string[]>>
+  body: Buffer | string | null
+  /** Limit until response headers, ms; `attempt_timeout` after it. */
+  timeoutMs: number
+  /** Limit until there is a connection, ms; `connection_failed` after it. */
+  connectTimeoutMs: number
+  /** Limit between two chunks of the body, ms. */
+  idleTimeoutMs: number
+  /** Aborts the request, the body included. */
+  signal: AbortSignal
+}
+
+/** The head of an answer and its body, which must be read or discarded. */
+export interface TransportResponse {
+  status: number
+  headers: Headers
+  body: AsyncIterable<Buffer>
+  /** Frees the connection without reading on. Idempotent. */
+  discard(): void
+}
+
+/** What sends requests. Rejects with `connection_failed` (nothing was sent), `upstream_reset`, `attempt_timeout` or `aborted`. */
+export interface Transport {
+  send(request: TransportRequest): Promise<TransportResponse>
+  close(): Promise<void>
+}
