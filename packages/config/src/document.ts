@@ -4,6 +4,7 @@ import { type ConfigIssue, type DocumentPath, formatPath, type IssueKind } from 
 
 const maxDepth = 64
 const maxNodes = 200_000
+const maxSyntaxErrors = 10
 
 /** A file's content as plain values, with the place of each one. */
 export interface ConfigDocument {
@@ -67,7 +68,8 @@ export function parseConfigText(text: string, file: string, env: Environment): C
   if (doc instanceof RangeError) {
     fail([], { kind: "syntax", message: `nested too deeply; accepted are at most ${maxDepth} levels` })
   } else {
-    for (const error of [...doc.errors, ...doc.warnings]) issues.push(syntaxIssue(error))
+    // What follows a first syntax error mostly follows from it.
+    for (const error of [...doc.errors, ...doc.warnings].slice(0, maxSyntaxErrors)) issues.push(syntaxIssue(error))
   }
   const value = doc instanceof RangeError || issues.length > 0 ? undefined : read(doc.contents, [], doc)
 
@@ -87,17 +89,18 @@ export function parseConfigText(text: string, file: string, env: Environment): C
     }
     if (path.length > maxDepth) return fail(path, { kind: "syntax", message: `nested too deeply; accepted are at most ${maxDepth} levels` })
     if (isAlias(node)) return read(node.resolve(root), path, root, keyOffset ?? offset)
-    if (isScalar(node)) return typeof node.value === "string" ? replaced(node.value, path) : node.value
+    if (isScalar(node)) return scalar(node.value, path)
     if (isSeq<Node>(node)) return node.items.map((item, index) => read(item, [...path, index], root))
     if (!isMap<Node, Node>(node)) return null
     const result: Record<string, unknown> = {}
     for (const { key: keyNode, value: item } of node.items) {
       const keyStart = keyNode.range?.[0] ?? offset
-      if (!isScalar(keyNode)) {
+      const name = isScalar(keyNode) ? keyNode.value : undefined
+      if (name !== null && !["string", "number", "boolean"].includes(typeof name)) {
         fail(path, { kind: "syntax", message: "a key must be a plain text" })
         continue
       }
-      const key = keyNode.value === null ? "" : String(keyNode.value)
+      const key = name === null ? "" : String(name as string | number | boolean)
       if (Object.hasOwn(result, key)) {
         const where = { file, ...at(keyStart), path: formatPath([...path, key]) }
         issues.push({ ...where, kind: "duplicate-key", found: key, accepted: "each key once", message: `the key "${key}" is here a second time` })
@@ -111,6 +114,12 @@ export function parseConfigText(text: string, file: string, env: Environment): C
       result[key] = read(item, [...path, key], root, keyStart)
     }
     return result
+  }
+
+  function scalar(value: unknown, path: DocumentPath): unknown {
+    if (typeof value === "string") return replaced(value, path)
+    if (value === null || typeof value === "number" || typeof value === "boolean") return value
+    return fail(path, { kind: "syntax", accepted: "a text, a number, true or false", message: "a tagged value of this kind is not accepted" })
   }
 
   function replaced(source: string, path: DocumentPath): string | undefined {
@@ -135,7 +144,9 @@ export function parseConfigText(text: string, file: string, env: Environment): C
 
 function parse(text: string, lineCounter: LineCounter): Document.Parsed | RangeError {
   try {
-    return parseDocument(text, { lineCounter, prettyErrors: false, version: "1.2", strict: true, uniqueKeys: false }) as Document.Parsed
+    const doc = parseDocument(text, { lineCounter, prettyErrors: false, version: "1.2", strict: true, uniqueKeys: false }) as Document.Parsed
+    const overflow = doc.errors.find((error) => error.message.startsWith("Maximum call stack"))
+    return overflow === undefined ? doc : new RangeError(overflow.message)
   } catch (error) {
     // The parser recurses, and so runs out of stack on thousands of brackets.
     if (error instanceof RangeError) return error

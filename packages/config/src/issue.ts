@@ -32,7 +32,6 @@ export type IssueKind =
   | "unknown-service"
   | "unknown-backend"
   | "duplicate-route"
-  | "duplicate-instance"
   | "shadowed-route"
   | "unused-backend"
 

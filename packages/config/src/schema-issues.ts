@@ -16,7 +16,8 @@ export function schemaIssues(document: ConfigDocument, issues: readonly z.core.$
       const accepted = acceptedBy(issue.issues[0]) ?? "a name"
       return [document.issue(path, { kind: "value", accepted, message: `this name is not accepted; accepted is ${accepted}` }, "key")]
     }
-    const accepted = acceptedBy(issue) ?? issue.message
+    const accepted = acceptedBy(issue)
+    if (accepted === undefined) return [document.issue(path, { kind: "value", message: issue.message })]
     const { exists, value } = lookUp(document.value, path)
     if (!exists) return [document.issue(path, { kind: "missing", accepted, message: `is missing; accepted is ${accepted}` })]
     const found = describeFound(document, path, value)
@@ -58,7 +59,7 @@ function describeFound(document: ConfigDocument, path: DocumentPath, value: unkn
   if (value === null) return "nothing"
   if (Array.isArray(value)) return value.length === 0 ? "an empty list" : "a list"
   if (isMapping(value)) return "a mapping"
-  if (typeof value !== "string") return String(value)
+  if (typeof value !== "string") return JSON.stringify(value) ?? typeof value
   const shown = value.replace(/\/\/[^/@\s]*@/, "//…@")
   return JSON.stringify(shown.length > 80 ? `${shown.slice(0, 80)}…` : shown)
 }

@@ -93,7 +93,7 @@ export const requestPath: z.ZodType<string> = value("a path that begins with '/'
 )
 
 function hasDotSegment(path: string): boolean {
-  return path.split("/").some((segment) => /^(?:\.|%2e){1,2}$/i.test(segment))
+  return path.split(/\/|%2f|%5c/i).some((segment) => /^(?:\.|%2e){1,2}$/i.test(segment))
 }
 
 /** Base URL of a server, without credentials, query and trailing slash. */
@@ -131,7 +131,8 @@ export const address: z.ZodType<Address> = value("host:port or a URL such as htt
 export interface Finding {
   /** Keys below the mapping. */
   path: readonly (string | number)[]
-  accepted: string
+  /** A sentence. */
+  message: string
 }
 
 type Shape = Record<string, z.ZodType>
@@ -148,9 +149,7 @@ export function mapping<S extends Shape>(shape: S, check?: (found: Readonly<Reco
       const findings = isMapping(found) && check ? check(found) : []
       if (parsed.success && findings.length === 0) return parsed.data
       for (const issue of parsed.error?.issues ?? []) context.issues.push({ ...issue, input: found } as z.core.$ZodRawIssue)
-      for (const { path, accepted } of findings) {
-        context.issues.push({ code: "custom", message: accepted, params: { [acceptedParam]: accepted }, path: [...path], input: found })
-      }
+      for (const { path, message } of findings) context.issues.push({ code: "custom", message, path: [...path], input: found })
       return z.NEVER
     })
     .meta({ shape })
@@ -162,7 +161,7 @@ export function mappingOr<A, B>(short: z.ZodType<A>, long: z.ZodType<B>): z.ZodT
     .unknown()
     .transform((found, context): A | B => {
       const parsed = (isMapping(found) ? long : short).safeParse(found)
-      if (parsed.success) return parsed.data as A | B
+      if (parsed.success) return parsed.data
       for (const issue of parsed.error.issues) context.issues.push({ ...issue, input: found } as z.core.$ZodRawIssue)
       return z.NEVER
     })

@@ -46,12 +46,11 @@ function findings(route: Readonly<Record<string, unknown>>): Finding[] {
     ["path", "pathPrefix"],
     ["service", "backend"],
   ] as const) {
-    const accepted = `either ${one} or ${other}`
-    if (has(one) && has(other)) found.push({ path: [other], accepted: `${accepted}, not both` })
-    else if (!has(one) && !has(other)) found.push({ path: [], accepted: `a route with ${accepted}` })
+    if (has(one) && has(other)) found.push({ path: [other], message: `${one} is there too; accepted is one of the two` })
+    else if (!has(one) && !has(other)) found.push({ path: [], message: `this route needs either ${one} or ${other}` })
   }
-  if (has("match") && has("pathPrefix")) found.push({ path: ["match"], accepted: "no match beside pathPrefix" })
-  if (route["stripPrefix"] === true && has("path")) found.push({ path: ["stripPrefix"], accepted: "no stripPrefix beside path" })
+  if (has("match") && has("pathPrefix")) found.push({ path: ["match"], message: "goes with path; a pathPrefix always matches as prefix" })
+  if (route["stripPrefix"] === true && has("path")) found.push({ path: ["stripPrefix"], message: "goes with pathPrefix; path has nothing to strip" })
   return found
 }
 

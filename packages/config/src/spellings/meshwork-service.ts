@@ -64,7 +64,7 @@ export const instanceSection = mapping({
   check: optional(checkSection),
 })
 
-const shortInstance = address.transform((address) => ({ address }) as z.output<typeof instanceSection>)
+const shortInstance = address.transform((address): z.output<typeof instanceSection> => ({ address }))
 
 /** An entry of `services`: an instance without a check has the service's. */
 export const serviceSchema = mapping(
@@ -87,6 +87,6 @@ function duplicates(instances: unknown): Finding[] {
       isMapping(instance) && typeof instance["id"] === "string" ? [idOf(where), `id ${instance["id"]}`] : [idOf(where), `id ${idOf(where)}`]
     const twice = names.some((name) => seen.has(name))
     for (const name of names) seen.add(name)
-    return twice ? [{ path: ["instances", index], accepted: "each address and id once in a service" }] : []
+    return twice ? [{ path: ["instances", index], message: `${idOf(where)} is here a second time: each address and each id once in a service` }] : []
   })
 }
