@@ -123,5 +123,5 @@ function readHeaders(raw: Controller["rawHeaders"]): Headers {
 }
 
 function text(value: Buffer | string | undefined): string {
-  return typeof value === "string" ? value : (value?.latin1Slice() ?? "")
+  return typeof value === "string" ? value : (value?.toString("latin1") ?? "")
 }

@@ -1,0 +1,21 @@
+import type { Random } from "@meshwork/contract"
+import type { PickOptions } from "../pool/pool.ts"
+
+/** One candidate as a balancer sees it. */
+export interface Weighted {
+  readonly address: string
+  /** Share of the traffic, above 0. */
+  readonly weight: number
+  readonly inFlight: number
+  /** Smoothed time to response headers, ms; 0 before the first answer. */
+  readonly latencyMs: number
+}
+
+/** Chooses among candidates that may all be used. Filtering is the pool's. */
+export interface Balancer {
+  /** One of `candidates`, which is not empty. The same array until something changed. */
+  pick(candidates: readonly Weighted[], options: PickOptions): Weighted
+}
+
+/** Makes the balancer of one pool. */
+export type BalancerFactory = (random: Random) => Balancer

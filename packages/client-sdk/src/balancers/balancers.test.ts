@@ -1,0 +1,40 @@
+import { seededRandom } from "@meshwork/contract/testing"
+import { expect, it } from "vitest"
+import { describeBalancer } from "./describe-balancer.ts"
+import { leastRequests, p2c, random, rendezvousHash, roundRobin } from "./index.ts"
+
+describeBalancer("roundRobin", roundRobin, { weighted: true })
+describeBalancer("random", random, { weighted: true })
+// Judged by requests in flight per weight, which stand still in the suite.
+describeBalancer("leastRequests", leastRequests, { weighted: false })
+describeBalancer("p2c", p2c, { weighted: true })
+describeBalancer("rendezvousHash", rendezvousHash, { weighted: true })
+
+const candidate = (address: string, inFlight = 0, latencyMs = 0, weight = 1) => ({ address, inFlight, latencyMs, weight })
+
+it("roundRobin interleaves by weight without bursts", () => {
+  const balancer = roundRobin(seededRandom(1))
+  const candidates = [candidate("a", 0, 0, 5), candidate("b"), candidate("c")]
+  expect(Array.from({ length: 7 }, () => balancer.pick(candidates, {}).address).join("")).toBe("aabacaa")
+})
+
+it("leastRequests prefers who has less to do for its weight", () => {
+  const candidates = [candidate("a", 3), candidate("b", 2), candidate("c", 5, 0, 10)]
+  expect(leastRequests(seededRandom(1)).pick(candidates, {}).address).toBe("c")
+})
+
+it("p2c never picks the slower and busier of two", () => {
+  const candidates = [candidate("slow", 4, 80), candidate("quick", 1, 5)]
+  const balancer = p2c(seededRandom(1))
+  const picked = Array.from({ length: 200 }, () => balancer.pick(candidates, {}).address)
+  expect(picked.filter((address) => address === "slow").length).toBeLessThan(30)
+})
+
+it("rendezvousHash keeps keys where they are when another candidate leaves", () => {
+  const balancer = rendezvousHash(seededRandom(1))
+  const all = ["a", "b", "c", "d"].map((address) => candidate(address))
+  const keys = Array.from({ length: 500 }, (_, index) => `user ${index}`)
+  const before = keys.map((hashKey) => balancer.pick(all, { hashKey }).address)
+  const after = keys.map((hashKey) => balancer.pick(all.slice(1), { hashKey }).address)
+  expect(before.every((address, index) => address === "a" || address === after[index])).toBe(true)
+})

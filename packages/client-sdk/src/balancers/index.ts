@@ -1,0 +1,12 @@
+import type { BalancerFactory } from "./balancer.ts"
+import { leastRequests } from "./least-requests.ts"
+import { p2c } from "./p2c.ts"
+import { random } from "./random.ts"
+import { rendezvousHash } from "./rendezvous-hash.ts"
+import { roundRobin } from "./round-robin.ts"
+
+/** Every balancer by the name that configuration uses. */
+export const balancers: { readonly [name: string]: BalancerFactory } = { roundRobin, random, leastRequests, p2c, rendezvousHash }
+
+export { leastRequests, p2c, random, rendezvousHash, roundRobin }
+export type { Balancer, BalancerFactory, Weighted } from "./balancer.ts"

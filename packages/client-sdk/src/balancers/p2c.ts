@@ -1,0 +1,23 @@
+import type { Balancer, BalancerFactory, Weighted } from "./balancer.ts"
+import { byWeight } from "./random.ts"
+
+const floorMs = 1
+
+/**
+ * The better of two drawn by weight: power of two choices (Mitzenmacher, 2001), judged by latency times requests in flight, as Finagle does.
+ * An endpoint without an answer yet counts as the quicker of the two, so that newcomers are tried.
+ */
+export const p2c: BalancerFactory = (chance): Balancer => ({
+  pick(candidates) {
+    if (candidates.length === 1) return candidates[0] as Weighted
+    const first = byWeight(candidates, chance)
+    let second = byWeight(candidates, chance)
+    for (let tries = 0; second === first && tries < 3; tries++) second = byWeight(candidates, chance)
+    return cost(second, first) < cost(first, second) ? second : first
+  },
+})
+
+function cost(candidate: Weighted, other: Weighted): number {
+  const latency = candidate.latencyMs || other.latencyMs
+  return Math.max(floorMs, latency) * (candidate.inFlight + 1)
+}

@@ -1,0 +1,172 @@
+import { type Clock, formatHostPort, type Instance, type InstanceSource, type Origin, type Random, type ServiceSnapshot, systemClock, systemRandom } from "@meshwork/contract"
+import type { Balancer, BalancerFactory } from "../balancers/index.ts"
+import { p2c } from "../balancers/index.ts"
+import type { Candidate, Outcome, Picked, PickOptions, Pool } from "./pool.ts"
+import { PoolEndpoint } from "./pool-endpoint.ts"
+import { arrange, type Tiers } from "./tiers.ts"
+
+const avoidRefusedMs = 1000
+
+export interface PoolOptions {
+  service: string
+  source: InstanceSource
+  /** Default p2c. */
+  balancer?: BalancerFactory
+  /** Where the caller is. */
+  zone?: string
+  /** What to do when every checked instance fails: use all of them, or none. Default `spread` for 3 or more instances, else `fail`. */
+  whenAllFail?: "spread" | "fail"
+  clock?: Clock
+  random?: Random
+  /** One line when the source fails. */
+  log?: (level: "warn", message: string) => void
+}
+
+/** A pool that follows a source until it is closed. */
+export function createPool(options: PoolOptions): Pool {
+  return new SourcedPool(options)
+}
+
+const trust: Record<Origin, number> = { api: 0, lyft: 0, etcd: 0, docker: 1, config: 2 }
+
+class SourcedPool implements Pool {
+  readonly service: string
+  readonly #options: PoolOptions
+  readonly #clock: Clock
+  readonly #balancer: Balancer
+  readonly #endpoints = new Map<string, PoolEndpoint>()
+  readonly #stop = new AbortController()
+  readonly #first: Promise<boolean>
+  readonly #following: Promise<void>
+  #tiers: Tiers = []
+  #state: { at: number; stale: boolean } | null = null
+  #arrived: (known: boolean) => void = () => {}
+
+  constructor(options: PoolOptions) {
+    this.service = options.service
+    this.#options = options
+    this.#clock = options.clock ?? systemClock
+    this.#balancer = (options.balancer ?? p2c)(options.random ?? systemRandom)
+    this.#first = new Promise((resolve) => {
+      this.#arrived = resolve
+    })
+    this.#following = this.#follow()
+  }
+
+  get state(): { at: number; stale: boolean } | null {
+    return this.#state
+  }
+
+  pick(options: PickOptions = {}): Picked | undefined {
+    const now = this.#clock.monotonic()
+    let doubtful: readonly PoolEndpoint[] = []
+    for (const tier of this.#tiers) {
+      const usable = this.#usable(tier, options, now)
+      if (usable.length > 0) return this.#take(usable, options)
+      if (doubtful.length === 0) doubtful = options.exclude ? tier.filter((endpoint) => !options.exclude?.has(endpoint.address)) : tier
+    }
+    // Only endpoints that refused a moment ago are left: one of them may be back.
+    return doubtful.length > 0 ? this.#take(doubtful, options) : undefined
+  }
+
+  async ready(signal?: AbortSignal): Promise<boolean> {
+    if (this.#state !== null) return true
+    if (signal === undefined) return this.#first
+    const gaveUp = new Promise<boolean>((resolve) => {
+      if (signal.aborted) resolve(false)
+      signal.addEventListener("abort", () => resolve(this.#state !== null), { once: true })
+    })
+    return Promise.race([this.#first, gaveUp])
+  }
+
+  candidates(): Candidate[] {
+    const now = this.#clock.monotonic()
+    const eligible = new Set(this.#tiers.map((tier) => this.#usable(tier, {}, now)).find((tier) => tier.length > 0))
+    return [...this.#endpoints.values()].map((endpoint) => ({
+      endpoint,
+      weight: endpoint.weight,
+      standing: endpoint.instance.standing,
+      why: endpoint.instance.why,
+      eligible: eligible.has(endpoint),
+    }))
+  }
+
+  async close(): Promise<void> {
+    this.#stop.abort()
+    await this.#following
+    for (const endpoint of this.#endpoints.values()) endpoint.leave()
+    this.#endpoints.clear()
+    this.#tiers = []
+    this.#arrived(false)
+  }
+
+  /** The tier itself when nothing in it is to be avoided, so that an ordinary pick allocates nothing. */
+  #usable(tier: readonly PoolEndpoint[], { exclude }: PickOptions, now: number): readonly PoolEndpoint[] {
+    const usable = (endpoint: PoolEndpoint): boolean => now - endpoint.refusedAt >= avoidRefusedMs && !exclude?.has(endpoint.address)
+    return tier.every(usable) ? tier : tier.filter(usable)
+  }
+
+  #take(candidates: readonly PoolEndpoint[], options: PickOptions): Picked {
+    return new Pick(this.#balancer.pick(candidates, options) as PoolEndpoint, this.#clock)
+  }
+
+  async #follow(): Promise<void> {
+    const { source, log } = this.#options
+    try {
+      for await (const snapshot of source.watch(this.service, this.#stop.signal)) this.#apply(snapshot)
+    } catch (error) {
+      if (!this.#stop.signal.aborted) log?.("warn", `${source.name} stopped telling about ${this.service}: ${String(error)}`)
+    }
+  }
+
+  #apply(snapshot: ServiceSnapshot): void {
+    const chosen = onePerAddress(snapshot.instances)
+    for (const [address, endpoint] of this.#endpoints) {
+      if (chosen.has(address)) continue
+      this.#endpoints.delete(address)
+      endpoint.leave()
+    }
+    for (const [address, instance] of chosen) {
+      const known = this.#endpoints.get(address)
+      if (known) known.update(instance)
+      else this.#endpoints.set(address, new PoolEndpoint(instance))
+    }
+    this.#tiers = arrange([...this.#endpoints.values()], this.#options)
+    this.#state = { at: snapshot.at, stale: snapshot.stale === true }
+    this.#arrived(true)
+  }
+}
+
+class Pick implements Picked {
+  readonly endpoint: PoolEndpoint
+  readonly #clock: Clock
+  #open = true
+
+  constructor(endpoint: PoolEndpoint, clock: Clock) {
+    this.endpoint = endpoint
+    this.#clock = clock
+    endpoint.inFlight++
+  }
+
+  done(outcome: Outcome): void {
+    if (!this.#open) return
+    this.#open = false
+    this.endpoint.inFlight--
+    this.endpoint.learn(outcome, this.#clock.monotonic())
+  }
+}
+
+/** Two records of one host:port are one endpoint: who registered itself is believed before Docker, and Docker before configuration. */
+function onePerAddress(instances: readonly Instance[]): Map<string, Instance> {
+  const chosen = new Map<string, Instance>()
+  for (const instance of instances) {
+    const address = formatHostPort(instance.host, instance.port)
+    const rival = chosen.get(address)
+    if (rival === undefined || trust[instance.origin] < trust[rival.origin] || better(instance, rival)) chosen.set(address, instance)
+  }
+  return chosen
+}
+
+function better(instance: Instance, rival: Instance): boolean {
+  return trust[instance.origin] === trust[rival.origin] && instance.standing === "serving" && rival.standing !== "serving"
+}

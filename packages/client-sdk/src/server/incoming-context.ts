@@ -1,0 +1,58 @@
+import { type Clock, MeshError, systemClock, toProblem } from "@meshwork/contract"
+import type { CallContext } from "../context.ts"
+import { Deadline } from "../deadline.ts"
+import { parsePriority } from "../priority.ts"
+import { LoadMeter } from "./load-meter.ts"
+
+export interface MeshContextOptions {
+  /** Time a request has that names none, ms. Default 20,000. */
+  timeoutMs?: number
+  /** This much left, or less, ms: 408 without running the handler. Default 5. */
+  lowTimeoutMs?: number
+  /** Abort the context's signal and answer 408 when the deadline passes. Default false. */
+  cancelOnTimeout?: boolean
+  clock?: Clock
+}
+
+type IncomingHeaders = Readonly<Record<string, string | string[] | undefined>>
+
+/** What the servers of all kinds have in common: reading the context of a request, refusing late ones, telling the load. */
+export class IncomingContext {
+  readonly cancelOnTimeout: boolean
+  readonly load: LoadMeter = new LoadMeter()
+  readonly #timeoutMs: number
+  readonly #lowTimeoutMs: number
+  readonly #clock: Clock
+
+  constructor(options: MeshContextOptions) {
+    this.#timeoutMs = options.timeoutMs ?? 20_000
+    this.#lowTimeoutMs = options.lowTimeoutMs ?? 5
+    this.cancelOnTimeout = options.cancelOnTimeout ?? false
+    this.#clock = options.clock ?? systemClock
+  }
+
+  /** The context a request brings; undefined when too little time is left to begin. */
+  read(headers: IncomingHeaders, timeoutMs?: number): (CallContext & { deadline: Deadline }) | undefined {
+    const told = readTimeoutMs(headers["x-request-timeout"])
+    if (told !== undefined && told <= this.#lowTimeoutMs) return undefined
+    const deadline = Deadline.after(told ?? timeoutMs ?? this.#timeoutMs, this.#clock)
+    const priority = parsePriority(first(headers["x-request-priority"]))
+    return { deadline, ...(priority === undefined ? {} : { priority }) }
+  }
+}
+
+/** The answer to a request whose time is over. */
+export function tooLate(): ReturnType<typeof toProblem> {
+  return toProblem(new MeshError("deadline_exceeded", "the time the caller gave is over"))
+}
+
+/** Reads seconds as they stand in `X-Request-Timeout`; undefined when negative or unreadable. */
+export function readTimeoutMs(value: string | string[] | undefined): number | undefined {
+  const text = first(value)
+  if (text === undefined || !/^\d{1,9}(?:\.\d{1,9})?$/.test(text.trim())) return undefined
+  return Number(text) * 1000
+}
+
+function first(value: string | string[] | undefined): string | undefined {
+  return Array.isArray(value) ? value[0] : value
+}

@@ -1,0 +1,1 @@
+export { ManualClock, seededRandom } from "@meshwork/contract/testing"
