@@ -1,0 +1,2 @@
+export { createDiscoveryApi } from "./discovery-api.ts"
+export type { ApiCallOptions, DiscoveryApi, DiscoveryApiOptions } from "./discovery-api.ts"
