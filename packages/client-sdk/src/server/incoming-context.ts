@@ -2,7 +2,7 @@ import { type Clock, MeshError, systemClock, toProblem } from "@meshwork/contrac
 import type { CallContext } from "../context.ts"
 import { Deadline } from "../deadline.ts"
 import { parsePriority } from "../priority.ts"
-import { LoadMeter } from "./load-meter.ts"
+import { type LoadMeter, processLoad } from "./load-meter.ts"
 
 export interface MeshContextOptions {
   /** Time a request has that names none, ms. Default 20,000. */
@@ -19,7 +19,7 @@ type IncomingHeaders = Readonly<Record<string, string | string[] | undefined>>
 /** What the servers of all kinds have in common: reading the context of a request, refusing late ones, telling the load. */
 export class IncomingContext {
   readonly cancelOnTimeout: boolean
-  readonly load: LoadMeter = new LoadMeter()
+  readonly load: LoadMeter = processLoad
   readonly #timeoutMs: number
   readonly #lowTimeoutMs: number
   readonly #clock: Clock

@@ -52,3 +52,6 @@ export class LoadMeter {
     this.#delay.reset()
   }
 }
+
+/** The one of this process: contexts of servers feed it, heartbeats tell it. */
+export const processLoad: LoadMeter = new LoadMeter()
