@@ -95,12 +95,11 @@ export function parseConfigText(text: string, file: string, env: Environment): C
     const result: Record<string, unknown> = {}
     for (const { key: keyNode, value: item } of node.items) {
       const keyStart = keyNode.range?.[0] ?? offset
-      const name = isScalar(keyNode) ? keyNode.value : undefined
-      if (name !== null && !["string", "number", "boolean"].includes(typeof name)) {
+      const key = isScalar(keyNode) ? keyText(keyNode.value) : undefined
+      if (key === undefined) {
         fail(path, { kind: "syntax", message: "a key must be a plain text" })
         continue
       }
-      const key = name === null ? "" : String(name as string | number | boolean)
       if (Object.hasOwn(result, key)) {
         const where = { file, ...at(keyStart), path: formatPath([...path, key]) }
         issues.push({ ...where, kind: "duplicate-key", found: key, accepted: "each key once", message: `the key "${key}" is here a second time` })
@@ -140,6 +139,11 @@ export function parseConfigText(text: string, file: string, env: Environment): C
     reference: (path) => references.get(keyOf(path)),
     failed: (path) => path.some((_, index) => broken.has(keyOf(path.slice(0, index + 1)))),
   }
+}
+
+function keyText(key: unknown): string | undefined {
+  if (typeof key === "string" || typeof key === "number" || typeof key === "boolean") return String(key)
+  return key === null ? "" : undefined
 }
 
 function parse(text: string, lineCounter: LineCounter): Document.Parsed | RangeError {

@@ -1,6 +1,7 @@
 export { configFormats, loadConfig, parseConfig } from "./load-config.ts"
 export type { ConfigOptions, ConfigText, LoadedConfig } from "./load-config.ts"
 export { staticInstances } from "./static-instances.ts"
+export { localUrl } from "./local-url.ts"
 export { ConfigError, formatIssue, formatPath } from "./issue.ts"
 export type { ConfigIssue, DocumentPath, IssueKind } from "./issue.ts"
 export type { Environment } from "./environment.ts"

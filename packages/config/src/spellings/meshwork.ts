@@ -1,6 +1,6 @@
-import { formatHostPort } from "@meshwork/contract"
 import { z } from "zod"
 import type { DocumentPath } from "../issue.ts"
+import { localUrl } from "../local-url.ts"
 import type { MeshConfigInput } from "../model.ts"
 import {
   bindHost,
@@ -108,8 +108,7 @@ export const documentSchema: z.ZodType<MeshConfigInput> = z
   )
   .transform(({ gateway = {}, discovery = { tokens: [] }, ...rest }): MeshConfigInput => {
     const { host = "127.0.0.1", port = 8008 } = discovery
-    const own = host === "0.0.0.0" ? "127.0.0.1" : host === "::" ? "::1" : host
-    return { ...rest, discovery, gateway: { ...gateway, discovery: gateway.discovery ?? [`http://${formatHostPort(own, port)}`] } }
+    return { ...rest, discovery, gateway: { ...gateway, discovery: gateway.discovery ?? [localUrl(host, port)] } }
   })
 
 /** Meshwork's own spelling. */

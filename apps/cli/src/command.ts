@@ -1,0 +1,26 @@
+import type { Option } from "commander"
+import type { CliContext } from "./context.ts"
+
+/** One command of the program, as data. */
+export interface CommandDefinition {
+  /** The words that name it, such as `service list`. */
+  readonly path: readonly [string, ...string[]]
+  /** One sentence for the help. */
+  readonly summary: string
+  /** Positional arguments by name, with their description; all of them required. */
+  readonly args: Readonly<Record<string, string>>
+  readonly options: readonly Option[]
+  /** Does the work; a result other than undefined is the exit code, a rejection is told on stderr. */
+  run(context: CliContext, options: unknown, args: readonly string[]): Promise<number | undefined>
+}
+
+/** A command with the type its options have. */
+export function command<Options>(definition: {
+  path: readonly [string, ...string[]]
+  summary: string
+  args?: Readonly<Record<string, string>>
+  options: readonly Option[]
+  run(context: CliContext, options: Options, args: readonly string[]): Promise<number | undefined>
+}): CommandDefinition {
+  return { args: {}, ...definition, run: (context, options, args) => definition.run(context, options as Options, args) }
+}

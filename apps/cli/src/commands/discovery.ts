@@ -1,0 +1,37 @@
+import { staticInstances } from "@meshwork/config"
+import { command, type CommandDefinition } from "../command.ts"
+import { accessTokens, readConfiguration } from "../configuration.ts"
+import { configOption, portOption, textOption } from "../options.ts"
+import { runUntilStopped } from "../run-until-stopped.ts"
+
+interface DiscoveryOptions {
+  config?: string
+  host?: string
+  port?: number
+  storage?: string
+  tokenFile?: string
+  insecure?: boolean
+}
+
+/** `meshwork discovery`. */
+export const discoveryCommand: CommandDefinition = command<DiscoveryOptions>({
+  path: ["discovery"],
+  summary: "run a discovery server",
+  options: [
+    configOption(),
+    textOption("--host <host>", "MESHWORK_DISCOVERY_HOST", "address to bind (default 127.0.0.1)"),
+    portOption("--port", "MESHWORK_DISCOVERY_PORT", "port to listen on (default 8008)"),
+    textOption("--storage <spec>", "MESHWORK_STORAGE", "memory or sqlite:PATH (default sqlite:.meshwork/registry.sqlite)"),
+    textOption("--token-file <file>", "MESHWORK_TOKEN_FILE", "file with the token that changes need; or MESHWORK_TOKEN"),
+    textOption("--insecure", "MESHWORK_INSECURE", "allow an address that others reach without a token"),
+  ],
+  async run(context, { config: file, tokenFile, ...options }) {
+    const config = readConfiguration(context, file)
+    const { host, port, storage, insecure } = { ...config.discovery, ...options }
+    const tokens = accessTokens(context, config, tokenFile)
+    const { runDiscovery } = await import("@meshwork/discovery-server")
+    return runUntilStopped(context, async (running) => {
+      running(await runDiscovery({ host, port, storage, insecure, tokens, instances: staticInstances(config) }))
+    })
+  },
+})

@@ -1,0 +1,34 @@
+import { command, type CommandDefinition } from "../command.ts"
+import { readConfiguration } from "../configuration.ts"
+import { configOption, parseUrls, portOption, textOption } from "../options.ts"
+import { runUntilStopped } from "../run-until-stopped.ts"
+
+interface GatewayOptions {
+  config?: string
+  host?: string
+  port?: number
+  adminPort?: number
+  discovery?: string[]
+}
+
+/** `meshwork gateway`. */
+export const gatewayCommand: CommandDefinition = command<GatewayOptions>({
+  path: ["gateway"],
+  summary: "run a gateway",
+  options: [
+    configOption(),
+    textOption("--host <host>", "MESHWORK_GATEWAY_HOST", "address to bind (default 127.0.0.1)"),
+    portOption("--port", "MESHWORK_GATEWAY_PORT", "port for requests (default 8080)"),
+    portOption("--admin-port", "MESHWORK_ADMIN_PORT", "port of the admin API (default 8009)"),
+    textOption("--discovery <urls>", "MESHWORK_DISCOVERY", "discovery servers, separated by commas (default http://127.0.0.1:8008)").argParser(
+      parseUrls,
+    ),
+  ],
+  async run(context, { config: file, ...options }) {
+    const config = readConfiguration(context, file)
+    const { runGateway } = await import("@meshwork/gateway-server")
+    return runUntilStopped(context, async (running) => {
+      running(await runGateway({ ...config, gateway: { ...config.gateway, ...options } }))
+    })
+  },
+})

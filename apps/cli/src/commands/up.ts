@@ -1,0 +1,74 @@
+import { localUrl, type LoadedConfig, staticInstances } from "@meshwork/config"
+import { MeshError } from "@meshwork/contract"
+import { command, type CommandDefinition } from "../command.ts"
+import { accessTokens, readConfiguration } from "../configuration.ts"
+import type { CliContext } from "../context.ts"
+import { configOption, portOption, textOption } from "../options.ts"
+import { type Closable, runUntilStopped } from "../run-until-stopped.ts"
+
+interface UpOptions {
+  config: string
+  port?: number
+  adminPort?: number
+  discoveryPort?: number
+  storage?: string
+  tokenFile?: string
+}
+
+/** `meshwork up`. */
+export const upCommand: CommandDefinition = command<UpOptions>({
+  path: ["up"],
+  summary: "run discovery and gateway in one process",
+  options: [
+    configOption("meshwork.yaml"),
+    portOption("--port", "MESHWORK_GATEWAY_PORT", "port of the gateway"),
+    portOption("--admin-port", "MESHWORK_ADMIN_PORT", "port of the gateway's admin API"),
+    portOption("--discovery-port", "MESHWORK_DISCOVERY_PORT", "port of the discovery server"),
+    textOption("--storage <spec>", "MESHWORK_STORAGE", "where the registry is kept: memory or sqlite:PATH"),
+    textOption("--token-file <file>", "MESHWORK_TOKEN_FILE", "file with the token that changes need; or MESHWORK_TOKEN"),
+  ],
+  async run(context, options) {
+    const config = readConfiguration(context, options.config)
+    return runUntilStopped(context, (running) => start(context, config, options, running))
+  },
+})
+
+/** Discovery first, then the gateway, which talks to it over loopback HTTP like everyone else. */
+async function start(context: CliContext, config: LoadedConfig, options: UpOptions, running: (part: Closable) => void): Promise<void> {
+  const { storage = config.discovery.storage, discoveryPort = config.discovery.port, tokenFile } = options
+  const { port = config.gateway.port, adminPort = config.gateway.adminPort } = options
+  const { host, insecure } = config.discovery
+  const [{ runDiscovery }, { runGateway }] = await Promise.all([import("@meshwork/discovery-server"), import("@meshwork/gateway-server")])
+
+  const tokens = accessTokens(context, config, tokenFile)
+  const instances = staticInstances(config)
+  const discovery = await runDiscovery({ host, port: discoveryPort, storage, insecure, tokens, instances }).catch((error: unknown) => {
+    throw takenPort(error, discoveryPort, `--discovery-port, MESHWORK_DISCOVERY_PORT or discovery.port in ${config.file}`)
+  })
+  running(discovery)
+  const own = localUrl(host, Number(new URL(discovery.url).port || 80))
+  // The file may name this very server, by the port that an option has moved.
+  const servers = config.gateway.discovery.map((url) => (url === localUrl(host, config.discovery.port) ? own : url))
+
+  const gateway = await runGateway({ ...config, gateway: { ...config.gateway, port, adminPort, discovery: servers } })
+  running(gateway)
+  context.stderr.write(summary(config, gateway, own, storage))
+}
+
+function takenPort(error: unknown, port: number, choices: string): unknown {
+  if (!MeshError.is(error) || (error.cause as { code?: string } | undefined)?.code !== "EADDRINUSE") return error
+  return new MeshError("invalid_config", `port ${port} is taken; choose another one with ${choices}`, { cause: error.cause })
+}
+
+function summary(config: LoadedConfig, gateway: { url: string; adminUrl: string }, discovery: string, storage: string): string {
+  // What follows the scheme of a storage may hold credentials; only paths are shown.
+  const kept = /^(sqlite|file):/.test(storage) ? storage : storage.split(":")[0]
+  const { routes, services } = config
+  return `meshwork is up
+  gateway    ${gateway.url}  (${count(routes.length, "route")}, ${count(Object.keys(services).length, "static service")})
+  admin      ${gateway.adminUrl}
+  discovery  ${discovery}  (${kept})
+`
+}
+
+const count = (number: number, what: string) => `${number} ${what}${number === 1 ? "" : "s"}`

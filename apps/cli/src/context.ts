@@ -1,0 +1,24 @@
+import type { Clock } from "@meshwork/contract"
+
+/** Somewhere to write text to. */
+export interface TextOutput {
+  write(text: string): unknown
+  /** Width of the terminal; undefined when it is none. */
+  readonly columns?: number | undefined
+}
+
+/** What a command may touch of the world. */
+export interface CliContext {
+  /** Results. */
+  stdout: TextOutput
+  /** Everything else. */
+  stderr: TextOutput
+  /** Whether results may be coloured. */
+  colour: boolean
+  env: Readonly<Record<string, string | undefined>>
+  clock: Clock
+  /** Calls `listener` at every SIGINT and SIGTERM until the returned function is called. */
+  onStopSignal(listener: (signal: string) => void): () => void
+  /** Ends the process at once; for those who do not want to wait any longer. */
+  exitNow(code: number): void
+}

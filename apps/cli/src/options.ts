@@ -1,0 +1,85 @@
+import { type Command, InvalidArgumentError, Option } from "commander"
+
+/** Output formats of commands with results. */
+export type OutputFormat = "table" | "json"
+
+/** An option that can also be set by variables, the first one that is set and not empty. The command line wins. */
+export class VariableOption extends Option {
+  readonly variables: readonly string[]
+
+  constructor(flags: string, description: string, ...variables: [string, ...string[]]) {
+    super(flags, `${description} [${variables.join(", ")}]`)
+    this.variables = variables
+  }
+}
+
+/** Gives the options of a command that its command line leaves out the values of their variables. Ends as a wrong option does. */
+export function applyVariables(command: Command, env: Readonly<Record<string, string | undefined>>): void {
+  for (const option of command.options) {
+    if (!(option instanceof VariableOption) || command.getOptionValueSource(option.attributeName()) === "cli") continue
+    const variable = option.variables.find((name) => env[name] !== undefined && env[name] !== "")
+    if (variable === undefined) continue
+    try {
+      command.setOptionValueWithSource(option.attributeName(), valueOf(option, env[variable] ?? ""), "env")
+    } catch (error) {
+      if (!(error instanceof InvalidArgumentError)) throw error
+      command.error(`error: the value of the variable ${variable} for the option '${option.flags}' is invalid. ${error.message}`, {
+        code: "commander.invalidArgument",
+      })
+    }
+  }
+}
+
+function valueOf(option: Option, text: string): unknown {
+  if (!option.isBoolean()) return option.parseArg ? option.parseArg(text, undefined) : text
+  if (/^(1|true|yes|on)$/i.test(text)) return true
+  if (/^(0|false|no|off)$/i.test(text)) return undefined
+  throw new InvalidArgumentError("It takes 1, true, 0 or false.")
+}
+
+/** `-c, --config`. */
+export function configOption(fallback?: string): Option {
+  const option = new VariableOption("-c, --config <file>", "configuration file", "MESHWORK_CONFIG")
+  return fallback === undefined ? option : option.default(fallback)
+}
+
+/** `--format`: tables for people, JSON for machines. */
+export function formatOption(): Option {
+  return new VariableOption("--format <format>", "how results are written", "MESHWORK_FORMAT").choices(["table", "json"]).default("table")
+}
+
+/** `--server`: discovery servers by URL. */
+export function serverOption(): Option {
+  return new VariableOption("--server <urls>", "discovery servers, separated by commas; the next one is asked where one is down", "MESHWORK_SERVER")
+    .default(["http://127.0.0.1:8008"], "http://127.0.0.1:8008")
+    .argParser(parseUrls)
+}
+
+/** An option that takes a port to listen on. */
+export function portOption(flag: string, variable: string, description: string): Option {
+  return new VariableOption(`${flag} <port>`, description, variable).argParser(parsePort)
+}
+
+/** An option that takes a text, or none at all and then is a switch. */
+export function textOption(flags: string, variable: string, description: string): Option {
+  return new VariableOption(flags, description, variable)
+}
+
+/** A port from 1 to 65535, or 0 for a free one. */
+export function parsePort(text: string): number {
+  const port = Number(text)
+  if (!/^\d{1,5}$/.test(text) || port > 65_535) throw new InvalidArgumentError("It takes a port from 1 to 65535, or 0 for a free one.")
+  return port
+}
+
+/** URLs separated by commas or blanks, without trailing slashes. */
+export function parseUrls(text: string): string[] {
+  const urls = text.split(/[\s,]+/).filter((url) => url !== "")
+  for (const url of urls) {
+    if (!/^https?:\/\//i.test(url) || !URL.canParse(url)) {
+      throw new InvalidArgumentError("It takes URLs such as http://127.0.0.1:8008, separated by commas.")
+    }
+  }
+  if (urls.length === 0) throw new InvalidArgumentError("It takes at least one URL.")
+  return urls.map((url) => url.replace(/\/+$/, ""))
+}

@@ -1,0 +1,48 @@
+import { systemClock, type Clock } from "@meshwork/contract"
+import type { CliContext } from "../context.ts"
+import { runCli } from "../program.ts"
+
+/** What one run of the command line printed, and how it ended. */
+export interface CliRun {
+  code: number
+  stdout: string
+  stderr: string
+}
+
+/** A context that remembers what was written and sends signals on request. */
+export interface FakeContext extends CliContext {
+  readonly written: { stdout: string; stderr: string }
+  readonly exits: number[]
+  signal(): void
+}
+
+/** Makes a context with an environment of its own. */
+export function fakeContext(options: { env?: Record<string, string>; columns?: number; colour?: boolean; clock?: Clock } = {}): FakeContext {
+  const written = { stdout: "", stderr: "" }
+  const listeners = new Set<(signal: string) => void>()
+  const exits: number[] = []
+  return {
+    written,
+    exits,
+    stdout: { write: (text) => (written.stdout += text), columns: options.columns },
+    stderr: { write: (text) => (written.stderr += text) },
+    colour: options.colour ?? false,
+    env: options.env ?? {},
+    clock: options.clock ?? systemClock,
+    onStopSignal(listener) {
+      listeners.add(listener)
+      return () => void listeners.delete(listener)
+    },
+    exitNow: (code) => void exits.push(code),
+    signal: () => {
+      for (const listener of listeners) listener("SIGINT")
+    },
+  }
+}
+
+/** Runs the command line in this process. */
+export async function run(args: readonly string[], options: Parameters<typeof fakeContext>[0] = {}): Promise<CliRun> {
+  const context = fakeContext(options)
+  const code = await runCli(args, context)
+  return { code, ...context.written }
+}
