@@ -1,0 +1,117 @@
+import { isIP } from "node:net"
+
+/** Headers that belong to one connection; never passed on. */
+const hopByHop = new Set([
+  ...["connection", "keep-alive", "proxy-connection", "proxy-authenticate", "proxy-authorization", "te", "trailer", "transfer-encoding", "upgrade"],
+  "expect",
+])
+/** Headers that `Connection` may not name: what frames or places a message, and what the gateway itself says. */
+const untouchable = new Set(["host", "content-length", "content-type", "forwarded", "via", "authorization", "cookie"])
+/** What the gateway says of the caller; a caller that is not trusted cannot say it. */
+const forwarded = new Set(["x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-forwarded-port", "forwarded", "x-real-ip"])
+/** What one part of the mesh says to the next. */
+const mesh = new Set(["x-request-timeout", "x-request-attempt", "x-request-priority", "x-service-name"])
+
+/** What is known of who sent a request. */
+export interface Peer {
+  address: string
+  /** Whether its `X-Forwarded-*` are believed. */
+  trustedProxy: boolean
+  /** Whether its mesh headers are believed. */
+  inMesh: boolean
+  secure: boolean
+}
+
+/** A request head without what must not be passed on, and what the mesh headers in it said. */
+export interface ForwardHead {
+  /** Flat list of names and values, without the attempt's own headers. */
+  headers: string[]
+  /** Milliseconds the caller has left; undefined when it did not say. */
+  timeoutMs: number | undefined
+  /** Number of the caller's own attempt; 1 when it did not say. */
+  attempt: number
+  idempotencyKey: boolean
+}
+
+/**
+ * Builds the head that goes to the backend: first everything that belongs to the connection goes, then names with `_` (other programs read them as `-`),
+ * then what the caller may not say; only then the gateway adds its own.
+ */
+export function forwardHead(rawHeaders: readonly string[], peer: Peer, host: string): ForwardHead {
+  const named = connectionNames(rawHeaders)
+  const head: ForwardHead = { headers: [], timeoutMs: undefined, attempt: 1, idempotencyKey: false }
+  const seen: { for?: string; host?: string; proto?: string; via?: string; forwarded?: string } = {}
+  for (let index = 0; index < rawHeaders.length; index += 2) {
+    const name = rawHeaders[index] as string
+    const value = rawHeaders[index + 1] as string
+    const lower = name.toLowerCase()
+    if (hopByHop.has(lower) || lower === "host" || name.includes("_") || named?.has(lower)) continue
+    if (forwarded.has(lower)) {
+      if (peer.trustedProxy) note(seen, lower, value)
+      continue
+    }
+    if (mesh.has(lower)) {
+      if (!peer.inMesh) continue
+      if (lower === "x-request-timeout") head.timeoutMs = seconds(value)
+      else if (lower === "x-request-attempt") head.attempt = Math.max(1, Number.parseInt(value, 10) || 1)
+      else head.headers.push(name, value)
+      continue
+    }
+    if (lower === "via") {
+      seen.via = value
+      continue
+    }
+    if (lower === "idempotency-key") head.idempotencyKey = true
+    head.headers.push(name, value)
+  }
+  const proto = seen.proto ?? (peer.secure ? "https" : "http")
+  head.headers.push("host", host)
+  head.headers.push("x-forwarded-for", seen.for === undefined ? peer.address : `${seen.for}, ${peer.address}`)
+  head.headers.push("x-forwarded-host", seen.host ?? host, "x-forwarded-proto", proto)
+  const own = `for=${isIP(peer.address) === 6 ? `"[${peer.address}]"` : peer.address || "unknown"};host="${host}";proto=${proto}`
+  head.headers.push("forwarded", seen.forwarded === undefined ? own : `${seen.forwarded}, ${own}`)
+  head.headers.push("via", seen.via === undefined ? "1.1 meshwork" : `${seen.via}, 1.1 meshwork`)
+  return head
+}
+
+/** The head of an answer as it goes to the caller: raw buffers in, flat text out, without what belongs to the connection. */
+export function answerHead(raw: readonly Buffer[]): string[] {
+  const text = raw.map((part) => part.toString("latin1"))
+  const named = connectionNames(text)
+  const headers: string[] = []
+  for (let index = 0; index < text.length; index += 2) {
+    const name = text[index] as string
+    const lower = name.toLowerCase()
+    if ((hopByHop.has(lower) && lower !== "trailer") || named?.has(lower)) continue
+    headers.push(name, text[index + 1] as string)
+  }
+  return headers
+}
+
+function connectionNames(rawHeaders: readonly string[]): Set<string> | undefined {
+  let names: Set<string> | undefined
+  for (let index = 0; index < rawHeaders.length; index += 2) {
+    const name = rawHeaders[index] as string
+    if (name.length !== 10 || name.toLowerCase() !== "connection") continue
+    const value = (rawHeaders[index + 1] as string).toLowerCase()
+    if (value === "keep-alive" || value === "close") continue
+    for (const part of value.split(",")) {
+      const option = part.trim()
+      if (option === "" || untouchable.has(option) || forwarded.has(option) || mesh.has(option)) continue
+      names ??= new Set()
+      names.add(option)
+    }
+  }
+  return names
+}
+
+function note(seen: { for?: string; host?: string; proto?: string; forwarded?: string }, name: string, value: string): void {
+  if (name === "x-forwarded-for") seen.for = seen.for === undefined ? value : `${seen.for}, ${value}`
+  else if (name === "x-forwarded-host") seen.host = value
+  else if (name === "x-forwarded-proto" && /^https?$/i.test(value)) seen.proto = value.toLowerCase()
+  else if (name === "forwarded") seen.forwarded = value
+}
+
+function seconds(value: string): number | undefined {
+  return /^\d{1,9}(?:\.\d{1,9})?$/.test(value.trim()) ? Number(value) * 1000 : undefined
+}

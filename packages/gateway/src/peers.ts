@@ -1,0 +1,25 @@
+import { BlockList, isIP } from "node:net"
+
+const nearby = new BlockList()
+for (const [network, prefix, family] of [
+  ["127.0.0.0", 8, "ipv4"],
+  ["10.0.0.0", 8, "ipv4"],
+  ["172.16.0.0", 12, "ipv4"],
+  ["192.168.0.0", 16, "ipv4"],
+  ["169.254.0.0", 16, "ipv4"],
+  ["::1", 128, "ipv6"],
+  ["fc00::", 7, "ipv6"],
+  ["fe80::", 10, "ipv6"],
+] as const)
+  nearby.addSubnet(network, prefix, family)
+
+/** The usual spelling of a socket's address: IPv4 inside IPv6 as IPv4. */
+export function plainAddress(address: string | undefined): string {
+  return address === undefined ? "" : address.startsWith("::ffff:") ? address.slice(7) : address
+}
+
+/** Whether an address is of this machine or of a private network: who is believed in what it says of the mesh. */
+export function isNearby(address: string): boolean {
+  const family = isIP(address)
+  return family !== 0 && nearby.check(address, family === 4 ? "ipv4" : "ipv6")
+}

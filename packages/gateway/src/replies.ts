@@ -1,0 +1,25 @@
+import type { ServerResponse } from "node:http"
+import { MeshError, toProblem } from "@meshwork/contract"
+
+/** Answers with a problem body, or as text where the caller accepts nothing else; cuts the connection when an answer has begun. */
+export function sendError(response: ServerResponse, error: MeshError, options: { status?: number; close?: boolean; accept?: string | undefined } = {}): void {
+  if (response.headersSent || response.destroyed) {
+    response.destroy()
+    return
+  }
+  const problem = toProblem(error)
+  const status = options.status ?? problem.status
+  const textOnly = options.accept !== undefined && /^text\/plain\b/i.test(options.accept)
+  const body = textOnly ? `${problem.body.detail}\n` : JSON.stringify({ ...problem.body, status, status_code: status, body: problem.body.detail })
+  const headers: Record<string, string | number> = { ...problem.headers, "content-length": Buffer.byteLength(body) }
+  if (textOnly) headers["content-type"] = "text/plain; charset=utf-8"
+  if (options.close) headers.connection = "close"
+  response.writeHead(status, headers).end(response.req.method === "HEAD" ? undefined : body)
+}
+
+/** Answers with a body as configured: text as text, anything else as JSON. */
+export function sendBody(response: ServerResponse, status: number, body: unknown): void {
+  const text = typeof body === "string" ? body : JSON.stringify(body)
+  const type = typeof body === "string" ? "text/plain; charset=utf-8" : "application/json"
+  response.writeHead(status, { "content-type": type, "content-length": Buffer.byteLength(text) }).end(response.req.method === "HEAD" ? undefined : text)
+}

@@ -1,0 +1,57 @@
+import { Histogram } from "./histogram.ts"
+import type { Route } from "./router.ts"
+
+/** Counts and latencies as `/stats` shows them. */
+export interface StatsView {
+  requests_count: { success: number; error: number }
+  latency_ms: { average: number; p95: number; p99: number }
+}
+
+export interface GatewayStats extends StatsView {
+  routes: Record<string, StatsView & { service: string }>
+}
+
+/** Counts of one route, or of all. Success is 2xx and 3xx; everything else is an error. */
+class Counter {
+  success = 0
+  error = 0
+  readonly latency: Histogram = new Histogram()
+
+  record(status: number, ms: number, routed: boolean): void {
+    if (status >= 200 && status < 400) this.success++
+    else this.error++
+    if (routed) this.latency.record(ms)
+  }
+
+  view(): StatsView {
+    const round = (ms: number): number => Math.round(ms * 1000) / 1000
+    const { average } = this.latency
+    return {
+      requests_count: { success: this.success, error: this.error },
+      latency_ms: { average: round(average), p95: round(this.latency.percentile(0.95)), p99: round(this.latency.percentile(0.99)) },
+    }
+  }
+}
+
+/** The statistics of a gateway: bounded by its routes. */
+export class Stats {
+  readonly #all = new Counter()
+  readonly #routes: readonly Counter[]
+  readonly #names: readonly Route[]
+
+  constructor(routes: readonly Route[]) {
+    this.#names = routes
+    this.#routes = routes.map(() => new Counter())
+  }
+
+  /** @param status of the answer; 499 when the caller went away before one */
+  record(route: Route | undefined, status: number, ms: number): void {
+    this.#all.record(status, ms, route !== undefined)
+    if (route) this.#routes[route.index]?.record(status, ms, true)
+  }
+
+  view(): GatewayStats {
+    const routes = Object.fromEntries(this.#names.map((route, index) => [route.name, { service: route.settings.service, ...(this.#routes[index] ?? new Counter()).view() }]))
+    return { ...this.#all.view(), routes }
+  }
+}
