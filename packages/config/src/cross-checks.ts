@@ -6,9 +6,10 @@ import { suggest } from "./suggestion.ts"
 /** What names and routes of a document contradict each other: errors, and what would merely surprise. */
 export function crossCheck(document: ConfigDocument, outline: Outline): { errors: ConfigIssue[]; warnings: ConfigIssue[] } {
   const references = outline.routes.flatMap((route) => checkTarget(document, outline, route))
+  const { errors, warnings } = overlaps(document, outline.routes)
   return {
-    errors: [...references.filter((issue) => issue.error).map((issue) => issue.issue), ...duplicateRoutes(document, outline.routes)],
-    warnings: [...references.filter((issue) => !issue.error).map((issue) => issue.issue), ...unusedBackends(document, outline)],
+    errors: [...references.filter((issue) => issue.error).map((issue) => issue.issue), ...errors],
+    warnings: [...references.filter((issue) => !issue.error).map((issue) => issue.issue), ...warnings, ...unusedBackends(document, outline)],
   }
 }
 
@@ -32,19 +33,37 @@ function checkTarget(document: ConfigDocument, outline: Outline, { target }: Rou
   return [{ error: !outline.asksDiscovery, issue: document.issue(at, { kind: "unknown-service", ...details, message }) }]
 }
 
-function duplicateRoutes(document: ConfigDocument, routes: readonly RouteOutline[]): ConfigIssue[] {
-  const first = new Map<string, RouteOutline>()
-  return routes.flatMap((route) => {
-    if (route.match === undefined) return []
-    const { match, path, host = "*", methods = ["*"] } = route.match
-    const keys = methods.map((method) => JSON.stringify([match, path, host, method]))
-    const earlier = keys.map((key) => first.get(key)).find((found) => found !== undefined)
-    for (const key of keys) if (!first.has(key)) first.set(key, route)
-    if (earlier === undefined) return []
-    const { line } = document.issue(earlier.at, { kind: "duplicate-route", message: "" })
-    const message = `matches the same requests as the route in line ${line}`
-    return [document.issue(route.at, { kind: "duplicate-route", found: path, accepted: "each path once for a host and method", message })]
-  })
+/** Routes that an earlier one leaves nothing to: errors where both say the same, else warnings. The first of equally particular routes wins. */
+function overlaps(document: ConfigDocument, routes: readonly RouteOutline[]): { errors: ConfigIssue[]; warnings: ConfigIssue[] } {
+  const taken = new Map<string, RouteOutline>()
+  const errors: ConfigIssue[] = []
+  const warnings: ConfigIssue[] = []
+  for (const route of routes) {
+    if (route.match === undefined) continue
+    const keys = requestsOf(route.match)
+    const earlier = keys.map((key) => taken.get(key))
+    for (const key of keys) if (!taken.has(key)) taken.set(key, route)
+    const same = earlier.find((other) => other?.match?.match === route.match?.match && other?.match?.path === route.match?.path)
+    const shadow = earlier.every((other) => other !== undefined) ? earlier[0] : undefined
+    const other = same ?? shadow
+    if (other === undefined) continue
+    const { line } = document.issue(other.at, { kind: "duplicate-route", message: "" })
+    const found = route.match.path
+    if (same === undefined) {
+      const message = `no request gets here: the route in line ${line} matches all of them first`
+      warnings.push(document.issue(route.at, { kind: "shadowed-route", found, message }))
+    } else {
+      const message = `matches the same requests as the route in line ${line}`
+      errors.push(document.issue(route.at, { kind: "duplicate-route", found, accepted: "each path once for a host and method", message }))
+    }
+  }
+  return { errors, warnings }
+}
+
+/** What a route answers to, as texts that are equal where two equally particular routes meet. */
+function requestsOf({ match, path, host = "*", methods = ["*"] }: NonNullable<RouteOutline["match"]>): string[] {
+  const paths = match === "exact-or-slash" && path !== "/" ? [path, path.endsWith("/") ? path.slice(0, -1) : `${path}/`] : [path]
+  return paths.flatMap((each) => methods.map((method) => JSON.stringify([match === "prefix", each, host, method])))
 }
 
 function unusedBackends(document: ConfigDocument, { backends, routes }: Outline): ConfigIssue[] {

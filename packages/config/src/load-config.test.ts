@@ -219,6 +219,17 @@ it.each([
   expect(errors).toEqual(duplicate ? ["m.yaml:3:5: routes[1]: matches the same requests as the route in line 2"] : [])
 })
 
+it.each([
+  ["{ path: /a, match: exact-or-slash, service: s }", "{ path: /a/, service: t }", true],
+  ["{ path: /a/, match: exact-or-slash, service: s, methods: [GET, PUT] }", "{ path: /a, service: t, methods: [PUT] }", true],
+  ["{ path: /a, service: s }", "{ path: /a, match: exact-or-slash, service: t }", false],
+  ["{ path: /a, match: exact-or-slash, service: s }", "{ path: /a, service: t, host: h }", false],
+])("the route %s leaves nothing to %s: %s", (one, other, shadowed) => {
+  const { warnings } = parse(`routes:\n  - ${one}\n  - ${other}\nservices: { s: { instances: [h] }, t: { instances: [h] } }\n`)
+  const expected = { kind: "shadowed-route", line: 3, message: "no request gets here: the route in line 2 matches all of them first" }
+  expect(warnings).toMatchObject(shadowed ? [expected] : [])
+})
+
 it("bounds aliases, nesting and size", () => {
   const names = Array.from("abcdefgh")
   const nine = (item: string) => `[${Array.from({ length: 9 }, () => item).join()}]`

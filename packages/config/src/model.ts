@@ -90,10 +90,14 @@ export const routeSchema = z.strictObject({
   balancer: balancerSchema.default("p2c"),
   /** What becomes of a service whose checked instances all fail; absent = `spread` for 3 or more, else `fail`. */
   whenAllFail: z.exactOptional(z.enum(["spread", "fail"])),
+  /** How long an exchange may pass no byte either way once response headers came; absent = the gateway's. */
+  idleTimeoutMs: z.exactOptional(milliseconds),
   /** Status when no instance can be reached. */
   unreachableStatus: z.union([z.literal(502), z.literal(503)]).default(502),
   /** Largest request body, in bytes, that is kept to be sent again. */
   retryBodyLimit: z.int().min(0).default(65_536),
+  /** Whether GET and HEAD may carry a body. */
+  allowGetBody: z.boolean().default(false),
 })
 export type RouteConfig = z.output<typeof routeSchema>
 

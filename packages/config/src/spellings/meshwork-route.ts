@@ -24,6 +24,7 @@ export const routeSchema = mapping(
     methods: optional(methods),
     stripPrefix: optional(flag),
     timeout: optional(duration(1, 86_400_000)),
+    idleTimeout: optional(duration(1, 86_400_000)),
     attempts: optional(whole(1, 10)),
     balancer: optional(oneOf(balancerNames)),
     whenAllFail: optional(oneOf(["spread", "fail"])),
@@ -31,12 +32,19 @@ export const routeSchema = mapping(
       value("502, 503", (found) => (String(found) === "502" ? (502 as const) : String(found) === "503" ? (503 as const) : undefined)),
     ),
     retryBodyLimit: optional(whole(0, 16 * 1024 * 1024, "a number of bytes from 0 to 16777216")),
+    allowGetBody: optional(flag),
   },
   findings,
-).transform(({ path, pathPrefix, match = "exact", service, backend, timeout, ...rest }): z.input<typeof modelSchema> => {
+).transform(({ path, pathPrefix, match = "exact", service, backend, timeout, idleTimeout, ...rest }): z.input<typeof modelSchema> => {
   const where = pathPrefix === undefined ? { match, path: path ?? "/" } : { match: "prefix" as const, path: prefixPath(pathPrefix) }
   const target: RouteTarget = service === undefined ? { kind: "backend", name: backend ?? "" } : { kind: "service", name: service }
-  return { ...rest, ...where, target, ...(timeout === undefined ? {} : { timeoutMs: timeout }) }
+  return {
+    ...rest,
+    ...where,
+    target,
+    ...(timeout === undefined ? {} : { timeoutMs: timeout }),
+    ...(idleTimeout === undefined ? {} : { idleTimeoutMs: idleTimeout }),
+  }
 })
 
 function findings(route: Readonly<Record<string, unknown>>): Finding[] {
