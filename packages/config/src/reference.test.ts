@@ -1,0 +1,91 @@
+import { readFileSync } from "node:fs"
+import { join } from "node:path"
+import { expect, it } from "vitest"
+import type { z } from "zod"
+import { parseConfig } from "./index.ts"
+import { documentSchema } from "./spellings/meshwork.ts"
+import { parseDuration } from "./values.ts"
+
+interface Row {
+  key: string
+  accepted: string
+  fallback: string
+}
+
+const page = readFileSync(join(import.meta.dirname, "../../../docs/reference/configuration.md"), "utf8")
+const rows: Row[] = [...page.matchAll(/^\| `([a-zA-Z.[\]]+)` \| (.*?) \|(.*?)\|.*\|$/gm)].map(([, key = "", accepted = "", fallback = ""]) => {
+  return { key, accepted, fallback: fallback.trim().replace(/^`(.*)`$/, "$1") }
+})
+
+interface Def {
+  innerType?: z.ZodType
+  element?: z.ZodType
+  valueType?: z.ZodType
+  in?: z.ZodType
+  out?: z.ZodType
+}
+
+/** Every key of a schema with what it says it accepts. */
+function keysOf(schema: z.ZodType, prefix: string): Map<string, string> {
+  const { shape, accepted } = (schema.meta() ?? {}) as { shape?: Record<string, z.ZodType>; accepted?: string }
+  const found = new Map<string, string>()
+  const merge = (more: Map<string, string>) => {
+    for (const [key, text] of more) found.set(key, found.get(key) || text)
+  }
+  if (shape !== undefined || accepted !== undefined) {
+    if (accepted !== undefined) found.set(prefix, accepted)
+    for (const [key, value] of Object.entries(shape ?? {})) merge(keysOf(value, prefix === "" ? key : `${prefix}.${key}`))
+    return found
+  }
+  const def = schema.def as Def
+  if (def.innerType) merge(keysOf(def.innerType, prefix))
+  if (def.element) merge(keysOf(def.element, `${prefix}[]`))
+  if (def.valueType) merge(keysOf(def.valueType, `${prefix}.NAME`))
+  if (def.in) merge(keysOf(def.in, prefix))
+  if (def.out) merge(keysOf(def.out, prefix))
+  return found
+}
+
+const known = keysOf(documentSchema, "")
+const checkOfInstance = "services.NAME.instances[].check"
+
+it("the reference names every key, and no other", () => {
+  const wanted = [...known.keys()].filter((key) => !key.startsWith(`${checkOfInstance}.`))
+  // Keys with several shapes, which no single text describes.
+  const composed = [checkOfInstance, "backends.NAME.docker.matchLabels", "discovery.docker", "gateway.docker"]
+  expect(rows.map((row) => row.key).toSorted()).toEqual([...new Set([...wanted, ...composed])].toSorted())
+})
+
+it.each(rows.filter((row) => known.has(row.key)))("the reference says what $key accepts", ({ key, accepted }) => {
+  expect(accepted).not.toBe("")
+  expect(known.get(key)?.startsWith(accepted)).toBe(true)
+})
+
+it.each(rows.filter(({ fallback }) => /^[\w.:/-]+$/.test(fallback)))("the default of $key is $fallback", ({ key, fallback }) => {
+  const text = "routes: [{ path: /, service: s }]\nservices: { s: { instances: [h], check: { method: http } } }"
+  const config = parseConfig({ text, file: "m" }, { env: {} })
+  const instance = config.services["s"]?.instances[0]
+  const roots: Record<string, unknown> = {
+    "discovery.": config.discovery,
+    "gateway.": config.gateway,
+    "routes[].": config.routes[0],
+    "services.NAME.instances[].": { weight: 1, canary: false, id: "host:port", ...instance, ...(instance?.id === "h:80" ? { id: "host:port" } : {}) },
+    "services.NAME.check.": { path: "/", ...instance?.check },
+    "defaultResponse.": { statusCode: 404 },
+  }
+  const root = Object.keys(roots).find((start) => key.startsWith(start)) ?? ""
+  const values = roots[root] as Record<string, unknown>
+  const name = key.slice(root.length)
+  const seconds = values[`${name}Seconds`]
+  const value = values[name] ?? values[`${name}Ms`] ?? (typeof seconds === "number" ? seconds * 1000 : undefined)
+  expect([String(value), `${Number(value) / 1000}s`]).toContain(
+    /^\d+(ms|s)$/.test(fallback) ? `${Number(parseDuration(fallback)) / 1000}s` : fallback,
+  )
+})
+
+it("the example of the reference is accepted", () => {
+  const example = /```yaml\n(.*?)```/s.exec(page)?.[1] ?? ""
+  const { routes, warnings } = parseConfig({ text: example, file: "example" }, { env: {} })
+  expect(routes).toHaveLength(2)
+  expect(warnings.map((issue) => issue.kind)).toEqual(["unknown-service"])
+})
