@@ -52,7 +52,7 @@ const checkOfInstance = "services.NAME.instances[].check"
 it("the reference names every key, and no other", () => {
   const wanted = [...known.keys()].filter((key) => !key.startsWith(`${checkOfInstance}.`))
   // Keys with several shapes, which no single text describes.
-  const composed = [checkOfInstance, "backends.NAME.docker.matchLabels", "discovery.docker", "gateway.docker"]
+  const composed = [checkOfInstance, "services.NAME.instances[]", "backends.NAME.docker.matchLabels", "discovery.docker", "gateway.docker"]
   expect(rows.map((row) => row.key).toSorted()).toEqual([...new Set([...wanted, ...composed])].toSorted())
 })
 
