@@ -1,0 +1,57 @@
+import { readFileSync } from "node:fs"
+import { join } from "node:path"
+import { expect, it } from "vitest"
+import { commands } from "./commands/index.ts"
+import { VariableOption } from "./options.ts"
+import { createProgram } from "./program.ts"
+import { fakeContext } from "./testing/fake-context.ts"
+
+const page = readFileSync(join(import.meta.dirname, "../../../docs/reference/command-line.md"), "utf8")
+const written = /<!-- commands -->\n(.*)<!-- end of commands -->/s.exec(page)?.[1]
+
+/** The chapter about commands, as the definitions have it. */
+function chapter(): string {
+  return commands
+    .map(({ path, args, summary, options }) => {
+      const words = [...path, ...Object.keys(args).map((name) => name.toUpperCase())]
+      const rows = options.map((option) => {
+        const variables = option instanceof VariableOption ? option.variables : []
+        const text = option.description.replace(/ \[[^\]]*\]$/, "")
+        const choices = option.argChoices ? ` (${option.argChoices.join(", ")})` : ""
+        const fallback = option.defaultValue === undefined ? "" : ` (default ${option.defaultValueDescription ?? String(option.defaultValue)})`
+        return `| \`${option.flags}\` | ${variables.map((name) => `\`${name}\``).join(", ")} | ${text}${choices}${fallback} |\n`
+      })
+      const head = `## \`meshwork ${words.join(" ")}\`\n\n${summary.charAt(0).toUpperCase()}${summary.slice(1)}.\n\n`
+      const described = Object.entries(args).map(([name, text]) => `- ${name.toUpperCase()}: ${text}\n`)
+      return `${head}${described.length === 0 ? "" : `${described.join("")}\n`}| option | variable | what |\n|---|---|---|\n${rows.join("")}`
+    })
+    .join("\n")
+}
+
+it("the reference describes every command and option as the program has them", () => {
+  expect(written).toBe(`\n${chapter()}\n`)
+})
+
+it("every option has a variable of the mesh", () => {
+  for (const { path, options } of commands) {
+    for (const option of options) {
+      const variables = option instanceof VariableOption ? option.variables : []
+      expect(
+        variables.some((name) => name.startsWith("MESHWORK_")),
+        `${path.join(" ")} ${option.flags}`,
+      ).toBe(true)
+    }
+  }
+})
+
+it("the program has every command of the list under its words", () => {
+  const program = createProgram(fakeContext(), () => {})
+  for (const { path } of commands) {
+    let here = program
+    for (const word of path) {
+      const next = here.commands.find((command) => command.name() === word)
+      expect(next, path.join(" ")).toBeDefined()
+      if (next) here = next
+    }
+  }
+})
