@@ -39,25 +39,39 @@ async function start(context: CliContext, config: LoadedConfig, options: UpOptio
   const { port = config.gateway.port, adminPort = config.gateway.adminPort } = options
   const { host, insecure } = config.discovery
   const [{ runDiscovery }, { runGateway }] = await Promise.all([import("@meshwork/discovery-server"), import("@meshwork/gateway-server")])
+  const choices: readonly PortChoice[] = [
+    { port: discoveryPort, words: "--discovery-port, MESHWORK_DISCOVERY_PORT or discovery.port" },
+    { port, words: "--port, MESHWORK_GATEWAY_PORT or gateway.port" },
+    { port: adminPort, words: "--admin-port, MESHWORK_ADMIN_PORT or gateway.adminPort" },
+  ]
 
-  const tokens = accessTokens(context, config, tokenFile)
-  const instances = staticInstances(config)
-  const discovery = await runDiscovery({ host, port: discoveryPort, storage, insecure, tokens, instances }).catch((error: unknown) => {
-    throw takenPort(error, discoveryPort, `--discovery-port, MESHWORK_DISCOVERY_PORT or discovery.port in ${config.file}`)
-  })
-  running(discovery)
-  const own = localUrl(host, Number(new URL(discovery.url).port || 80))
-  // The file may name this very server, by the port that an option has moved.
-  const servers = config.gateway.discovery.map((url) => (url === localUrl(host, config.discovery.port) ? own : url))
-
-  const gateway = await runGateway({ ...config, gateway: { ...config.gateway, port, adminPort, discovery: servers } })
-  running(gateway)
-  context.stderr.write(summary(config, gateway, own, storage))
+  try {
+    const tokens = accessTokens(context, config, tokenFile)
+    const discovery = await runDiscovery({ host, port: discoveryPort, storage, insecure, tokens, instances: staticInstances(config) })
+    running(discovery)
+    const own = localUrl(host, Number(new URL(discovery.url).port || 80))
+    // The file may name this very server, by the port that an option has moved.
+    const servers = config.gateway.discovery.map((url) => (url === localUrl(host, config.discovery.port) ? own : url))
+    const gateway = await runGateway({ ...config, gateway: { ...config.gateway, port, adminPort, discovery: servers } })
+    running(gateway)
+    context.stderr.write(summary(config, gateway, own, storage))
+  } catch (error) {
+    throw takenPort(error, choices, config.file)
+  }
 }
 
-function takenPort(error: unknown, port: number, choices: string): unknown {
-  if (!MeshError.is(error) || (error.cause as { code?: string } | undefined)?.code !== "EADDRINUSE") return error
-  return new MeshError("invalid_config", `port ${port} is taken; choose another one with ${choices}`, { cause: error.cause })
+interface PortChoice {
+  port: number
+  /** Where it can be chosen. */
+  words: string
+}
+
+/** A taken port in the words of this command, which has three of them. */
+function takenPort(error: unknown, choices: readonly PortChoice[], file: string): unknown {
+  const cause = MeshError.is(error) ? (error.cause as { code?: string; port?: number } | undefined) : undefined
+  const choice = choices.find(({ port }) => port !== 0 && port === cause?.port)
+  if (cause?.code !== "EADDRINUSE" || choice === undefined) return error
+  return new MeshError("invalid_config", `port ${choice.port} is taken; choose another one with ${choice.words} in ${file}`, { cause })
 }
 
 function summary(config: LoadedConfig, gateway: { url: string; adminUrl: string }, discovery: string, storage: string): string {
