@@ -17,7 +17,13 @@ export class Backends {
 
   #connect(endpoint: Endpoint): Pool {
     // Time limits are the proxy's: undici's are coarser than a route may ask for.
-    const pool = new Pool(endpoint.origin, { headersTimeout: 0, bodyTimeout: 0, connect: { timeout: 60_000 }, keepAliveTimeoutThreshold: 500, allowH2: false })
+    const pool = new Pool(endpoint.origin, {
+      headersTimeout: 0,
+      bodyTimeout: 0,
+      connect: { timeout: 60_000 },
+      keepAliveTimeoutThreshold: 500,
+      allowH2: false,
+    })
     this.#pools.set(endpoint, pool)
     this.#open.add(pool)
     const leave = (): void => {

@@ -6,7 +6,7 @@ const hopByHop = new Set([
   "expect",
 ])
 /** Headers that `Connection` may not name: what frames or places a message, and what the gateway itself says. */
-const untouchable = new Set(["host", "content-length", "content-type", "forwarded", "via", "authorization", "cookie"])
+const untouchable = new Set(["host", "content-length", "via"])
 /** What the gateway says of the caller; a caller that is not trusted cannot say it. */
 const forwarded = new Set(["x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-forwarded-port", "forwarded", "x-real-ip"])
 /** What one part of the mesh says to the next. */

@@ -2,7 +2,11 @@ import type { ServerResponse } from "node:http"
 import { MeshError, toProblem } from "@meshwork/contract"
 
 /** Answers with a problem body, or as text where the caller accepts nothing else; cuts the connection when an answer has begun. */
-export function sendError(response: ServerResponse, error: MeshError, options: { status?: number; close?: boolean; accept?: string | undefined } = {}): void {
+export function sendError(
+  response: ServerResponse,
+  error: MeshError,
+  options: { status?: number; close?: boolean; accept?: string | undefined } = {},
+): void {
   if (response.headersSent || response.destroyed) {
     response.destroy()
     return
@@ -21,5 +25,7 @@ export function sendError(response: ServerResponse, error: MeshError, options: {
 export function sendBody(response: ServerResponse, status: number, body: unknown): void {
   const text = typeof body === "string" ? body : JSON.stringify(body)
   const type = typeof body === "string" ? "text/plain; charset=utf-8" : "application/json"
-  response.writeHead(status, { "content-type": type, "content-length": Buffer.byteLength(text) }).end(response.req.method === "HEAD" ? undefined : text)
+  response
+    .writeHead(status, { "content-type": type, "content-length": Buffer.byteLength(text) })
+    .end(response.req.method === "HEAD" ? undefined : text)
 }

@@ -51,7 +51,9 @@ export class Stats {
   }
 
   view(): GatewayStats {
-    const routes = Object.fromEntries(this.#names.map((route, index) => [route.name, { service: route.settings.service, ...(this.#routes[index] ?? new Counter()).view() }]))
+    const routes = Object.fromEntries(
+      this.#names.map((route, index) => [route.name, { service: route.settings.service, ...(this.#routes[index] ?? new Counter()).view() }]),
+    )
     return { ...this.#all.view(), routes }
   }
 }

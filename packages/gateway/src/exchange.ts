@@ -1,0 +1,297 @@
+import type { IncomingMessage, ServerResponse } from "node:http"
+import type { Duplex } from "node:stream"
+import type { Pool } from "@meshwork/client-sdk/pool"
+import { type Clock, MeshError, type Timer } from "@meshwork/contract"
+import { Attempt, type AttemptListener, type Loss } from "./attempt.ts"
+import type { Backends } from "./backends.ts"
+import type { Admitted } from "./guard.ts"
+import { answerHead, type ForwardHead } from "./headers.ts"
+import { readSmallBody } from "./request-body.ts"
+import { sendError } from "./replies.ts"
+import type { Route } from "./router.ts"
+import { joinUpgraded } from "./upgrade.ts"
+
+const idempotent = new Set(["GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"])
+const firstSnapshotMs = 2000
+const lowTimeoutMs = 5
+
+/** What all exchanges of a gateway share. */
+export interface ExchangeParts {
+  clock: Clock
+  backends: Backends
+  connectTimeoutMs: number
+  finished(route: Route, status: number, ms: number): void
+}
+
+/** A request that found its route. */
+export interface RoutedRequest {
+  request: IncomingMessage
+  response: ServerResponse
+  route: Route
+  pool: Pool
+  admitted: Admitted
+  head: ForwardHead
+  /** The caller waits for 100 Continue. */
+  expectsContinue: boolean
+  /** The caller's socket, when it asks for an upgrade. */
+  upgrade?: { socket: Duplex; head: Buffer }
+}
+
+/** One request of a caller and the attempts made for it, from route to answer. */
+export class Exchange implements AttemptListener {
+  readonly #parts: ExchangeParts
+  readonly #routed: RoutedRequest
+  readonly #begin: number
+  readonly #limitMs: number
+  readonly #onDrain = (): void => this.#attempt?.resume()
+  #attempt: Attempt | undefined
+  #attempts = 0
+  #tried: Set<string> | undefined
+  #body: Buffer | IncomingMessage | null = null
+  #prepared = false
+  #timer: Timer
+  #lastByteAt = 0
+  #over = false
+
+  constructor(parts: ExchangeParts, routed: RoutedRequest) {
+    this.#parts = parts
+    this.#routed = routed
+    this.#begin = parts.clock.monotonic()
+    this.#limitMs = Math.min(routed.route.settings.timeoutMs, routed.head.timeoutMs ?? Number.POSITIVE_INFINITY)
+    this.#timer = parts.clock.timer(this.#limitMs, () => this.#late())
+  }
+
+  /** Makes the first attempt. Never rejects: every end is an answer or a cut connection. */
+  async run(): Promise<void> {
+    const { response, pool, head } = this.#routed
+    response.on("close", () => this.#callerGone())
+    response.on("error", () => {})
+    if (head.timeoutMs !== undefined && head.timeoutMs <= lowTimeoutMs) return this.#late()
+    if (pool.state === null) await this.#firstSnapshot()
+    await this.#next()
+  }
+
+  sent(attempt: Attempt): void {
+    if (attempt === this.#attempt) this.#watch(this.#left, () => this.#late())
+  }
+
+  informed(status: number, headers: readonly Buffer[]): void {
+    const { response } = this.#routed
+    if (response.headersSent) return
+    if (status === 102) response.writeProcessing()
+    if (status !== 103) return
+    const hints: Record<string, string | string[]> = {}
+    for (let index = 0; index + 1 < headers.length; index += 2) {
+      const name = String(headers[index]).toLowerCase()
+      const value = String(headers[index + 1])
+      const before = hints[name]
+      hints[name] = before === undefined ? value : [...(Array.isArray(before) ? before : [before]), value]
+    }
+    if (hints.link !== undefined) response.writeEarlyHints(hints as { link: string | string[] })
+  }
+
+  answered(attempt: Attempt, status: number, message: string, headers: readonly Buffer[]): void {
+    const { response } = this.#routed
+    attempt.latencyMs = this.#elapsed
+    this.#lastByteAt = this.#parts.clock.monotonic()
+    this.#watchIdle()
+    response.on("drain", this.#onDrain)
+    response.writeHead(status, message, answerHead(headers))
+  }
+
+  data(_attempt: Attempt, chunk: Buffer): boolean {
+    this.#lastByteAt = this.#parts.clock.monotonic()
+    return this.#routed.response.write(chunk)
+  }
+
+  ended(attempt: Attempt, trailers: Readonly<Record<string, string | string[] | undefined>>): void {
+    const { response } = this.#routed
+    const pairs = Object.entries(trailers).flatMap(([name, value]) => (value === undefined ? [] : [value].flat().map((item): [string, string] => [name, item])))
+    if (pairs.length > 0) response.addTrailers(pairs)
+    response.end()
+    this.#done(attempt, response.statusCode)
+  }
+
+  upgraded(attempt: Attempt, headers: readonly Buffer[], socket: Duplex): void {
+    const { upgrade, response } = this.#routed
+    this.#timer.cancel()
+    attempt.latencyMs = this.#elapsed
+    if (upgrade === undefined) {
+      socket.destroy()
+      return this.#fail(new MeshError("upstream_reset", "the backend switched protocols without being asked"))
+    }
+    this.#over = true
+    response.detachSocket(upgrade.socket as never)
+    joinUpgraded(upgrade, socket, headers, () => attempt.picked.done({ result: "success", latencyMs: attempt.latencyMs ?? 0 }))
+    this.#parts.finished(this.#routed.route, 101, this.#elapsed)
+  }
+
+  lost(attempt: Attempt, how: Loss, error: Error): void {
+    if (this.#over) return
+    attempt.picked.done({ result: "failure", refused: how === "never-sent" })
+    this.#attempt = undefined
+    ;(this.#tried ??= new Set()).add(attempt.picked.endpoint.address)
+    if (this.#mayRepeat(how)) {
+      void this.#next(error)
+      return
+    }
+    if (how !== "broken" || !this.#routed.response.headersSent) return this.#unreachable(how === "never-sent" ? "connection_failed" : "upstream_reset", error)
+    // Half an answer must never look like a whole one.
+    this.#finish(502)
+    this.#routed.response.destroy()
+  }
+
+  async #firstSnapshot(): Promise<void> {
+    const patience = new AbortController()
+    const timer = this.#parts.clock.timer(Math.min(firstSnapshotMs, this.#left), () => patience.abort())
+    await this.#routed.pool.ready(patience.signal)
+    timer.cancel()
+  }
+
+  async #next(cause?: Error): Promise<void> {
+    if (this.#over) return
+    const { pool, route } = this.#routed
+    const picked = this.#tried === undefined ? pool.pick() : pool.pick({ exclude: this.#tried })
+    if (picked === undefined) {
+      if (cause !== undefined) return this.#unreachable("connection_failed", cause)
+      const detail = "Backend available but no Service URLs discovered"
+      return this.#fail(new MeshError("no_instances", detail, { members: { service: route.settings.service } }))
+    }
+    if (!this.#prepared) {
+      try {
+        await this.#prepareBody()
+      } catch (error) {
+        picked.done({ result: "aborted" })
+        return this.#fail(new MeshError("aborted", "the request body did not arrive", { cause: error }))
+      }
+      if (this.#over) return picked.done({ result: "aborted" })
+    }
+    this.#send(new Attempt(this, picked, ++this.#attempts))
+  }
+
+  async #prepareBody(): Promise<void> {
+    this.#prepared = true
+    const { request, response, admitted, expectsContinue, route } = this.#routed
+    if (!admitted.hasBody) return
+    if (expectsContinue) response.writeContinue()
+    const length = Number(request.headers["content-length"] ?? Number.POSITIVE_INFINITY)
+    this.#body = length <= route.settings.retryBodyLimit ? await readSmallBody(request, length) : request
+  }
+
+  #send(attempt: Attempt): void {
+    const { request, admitted, head, route, upgrade } = this.#routed
+    const { clock, backends, connectTimeoutMs } = this.#parts
+    this.#attempt = attempt
+    const left = this.#left
+    this.#watch(Math.min(connectTimeoutMs, left), () => this.#noConnection(attempt, left <= connectTimeoutMs))
+    const { settings } = route
+    const path = settings.stripPrefix ? stripped(admitted.target, settings.path) : admitted.target
+    const headers = head.headers.concat("x-request-timeout", (left / 1000).toFixed(5), "x-request-attempt", String(head.attempt + attempt.number - 1))
+    const options = { path, method: request.method as "GET", headers, body: this.#body, ...(upgrade ? { upgrade: "websocket" } : {}) }
+    this.#lastByteAt = clock.monotonic()
+    try {
+      backends.of(attempt.picked.endpoint).dispatch(options, attempt)
+    } catch (error) {
+      attempt.onResponseError(undefined, error as Error)
+    }
+  }
+
+  #mayRepeat(how: Loss): boolean {
+    const { request, head, route } = this.#routed
+    if (this.#routed.response.headersSent || this.#left < lowTimeoutMs) return false
+    // A stream that nobody has read from can be sent elsewhere; one that was begun cannot.
+    const streaming = this.#body === request
+    if (how === "never-sent") return !streaming || !request.readableDidRead
+    const repeatable = idempotent.has(request.method ?? "") || head.idempotencyKey
+    return how === "unseen" && repeatable && !streaming && head.attempt === 1 && this.#attempts < route.settings.attempts
+  }
+
+  #noConnection(attempt: Attempt, timeIsUp: boolean): void {
+    if (timeIsUp) return this.#late()
+    const error = new Error(`no connection within ${this.#parts.connectTimeoutMs} ms`)
+    attempt.abort(error)
+    this.lost(attempt, "never-sent", error)
+  }
+
+  #unreachable(code: "connection_failed" | "upstream_reset", cause: Error): void {
+    this.#fail(new MeshError(code, "Connection down for the backend", { cause }), this.#routed.route.settings.unreachableStatus)
+  }
+
+  #late(): void {
+    const { head, route, response } = this.#routed
+    if (this.#over) return
+    if (response.headersSent) {
+      this.#finish(504)
+      response.destroy()
+      return
+    }
+    const asked = head.timeoutMs !== undefined && head.timeoutMs <= route.settings.timeoutMs
+    const seconds = `${(this.#limitMs / 1000).toFixed(3)} s`
+    this.#fail(
+      asked
+        ? new MeshError("deadline_exceeded", `no answer within the ${seconds} the caller had left`)
+        : new MeshError("attempt_timeout", `no answer from ${route.settings.service} within ${seconds}`),
+    )
+  }
+
+  #fail(error: MeshError, status = error.status): void {
+    const { request, response } = this.#routed
+    if (this.#over) return
+    this.#finish(status)
+    if (error.code === "aborted") response.destroy()
+    else sendError(response, error, { status, accept: request.headers.accept, close: !request.complete })
+  }
+
+  #callerGone(): void {
+    this.#routed.response.off("drain", this.#onDrain)
+    if (this.#over || this.#routed.response.writableFinished) return
+    this.#finish(499)
+  }
+
+  #watchIdle(): void {
+    const { idleTimeoutMs } = this.#routed.route.settings
+    const left = idleTimeoutMs - (this.#parts.clock.monotonic() - this.#lastByteAt)
+    this.#watch(Math.max(left, 0), () => {
+      if (this.#parts.clock.monotonic() - this.#lastByteAt < idleTimeoutMs) this.#watchIdle()
+      else this.#late()
+    })
+  }
+
+  #watch(ms: number, then: () => void): void {
+    this.#timer.cancel()
+    this.#timer = this.#parts.clock.timer(ms, then)
+  }
+
+  /** Ends the exchange from this side: what is under way upstream is aborted. */
+  #finish(status: number): void {
+    this.#over = true
+    this.#timer.cancel()
+    const attempt = this.#attempt
+    if (attempt) {
+      attempt.abort(new Error("the exchange is over"))
+      attempt.picked.done({ result: status === 499 ? "aborted" : "failure" })
+    }
+    this.#parts.finished(this.#routed.route, status, this.#elapsed)
+  }
+
+  #done(attempt: Attempt, status: number): void {
+    this.#over = true
+    this.#timer.cancel()
+    const latencyMs = attempt.latencyMs ?? this.#elapsed
+    attempt.picked.done({ result: status >= 500 ? "failure" : "success", latencyMs })
+    this.#parts.finished(this.#routed.route, status, this.#elapsed)
+  }
+
+  get #elapsed(): number {
+    return this.#parts.clock.monotonic() - this.#begin
+  }
+
+  get #left(): number {
+    return Math.max(0, this.#limitMs - this.#elapsed)
+  }
+}
+
+function stripped(target: string, prefix: string): string {
+  const rest = target.slice(prefix.endsWith("/") ? prefix.length - 1 : prefix.length)
+  return rest.startsWith("/") ? rest : `/${rest}`
+}

@@ -1,0 +1,16 @@
+import type { IncomingMessage } from "node:http"
+
+/** Reads a body of known, small length as a whole, so that it can be sent again. Rejects when the caller goes away or sends something else. */
+export function readSmallBody(request: IncomingMessage, length: number): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = []
+    let size = 0
+    request.on("data", (chunk: Buffer) => {
+      chunks.push(chunk)
+      size += chunk.length
+    })
+    request.on("end", () => (size === length ? resolve(Buffer.concat(chunks, size)) : reject(new Error(`${size} bytes instead of ${length}`))))
+    request.on("error", reject)
+    request.on("close", () => reject(new Error("the caller went away")))
+  })
+}
