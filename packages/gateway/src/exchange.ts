@@ -8,11 +8,10 @@ import type { Admitted } from "./guard.ts"
 import { answerHead, type ForwardHead } from "./headers.ts"
 import { readSmallBody } from "./request-body.ts"
 import { sendError } from "./replies.ts"
-import type { Route } from "./router.ts"
+import type { Route } from "./route-settings.ts"
 import { joinUpgraded } from "./upgrade.ts"
 
 const idempotent = new Set(["GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"])
-const firstSnapshotMs = 2000
 const lowTimeoutMs = 5
 
 /** What all exchanges of a gateway share. */
@@ -20,6 +19,8 @@ export interface ExchangeParts {
   clock: Clock
   backends: Backends
   connectTimeoutMs: number
+  /** How long a request waits for the first snapshot of its service, ms. */
+  firstSnapshotMs: number
   finished(route: Route, status: number, ms: number): void
 }
 
@@ -57,7 +58,7 @@ export class Exchange implements AttemptListener {
     this.#parts = parts
     this.#routed = routed
     this.#begin = parts.clock.monotonic()
-    this.#limitMs = Math.min(routed.route.settings.timeoutMs, routed.head.timeoutMs ?? Number.POSITIVE_INFINITY)
+    this.#limitMs = Math.min(routed.route.timeoutMs, routed.head.timeoutMs ?? Number.POSITIVE_INFINITY)
     this.#timer = parts.clock.timer(this.#limitMs, () => this.#late())
   }
 
@@ -143,7 +144,7 @@ export class Exchange implements AttemptListener {
 
   async #firstSnapshot(): Promise<void> {
     const patience = new AbortController()
-    const timer = this.#parts.clock.timer(Math.min(firstSnapshotMs, this.#left), () => patience.abort())
+    const timer = this.#parts.clock.timer(Math.min(this.#parts.firstSnapshotMs, this.#left), () => patience.abort())
     await this.#routed.pool.ready(patience.signal)
     timer.cancel()
   }
@@ -155,7 +156,7 @@ export class Exchange implements AttemptListener {
     if (picked === undefined) {
       if (cause !== undefined) return this.#unreachable("connection_failed", cause)
       const detail = "Backend available but no Service URLs discovered"
-      return this.#fail(new MeshError("no_instances", detail, { members: { service: route.settings.service } }))
+      return this.#fail(new MeshError("no_instances", detail, { members: { service: route.service } }))
     }
     if (!this.#prepared) {
       try {
@@ -175,7 +176,7 @@ export class Exchange implements AttemptListener {
     if (!admitted.hasBody) return
     if (expectsContinue) response.writeContinue()
     const length = Number(request.headers["content-length"] ?? Number.POSITIVE_INFINITY)
-    this.#body = length <= route.settings.retryBodyLimit ? await readSmallBody(request, length) : request
+    this.#body = length <= route.retryBodyLimit ? await readSmallBody(request, length) : request
   }
 
   #send(attempt: Attempt): void {
@@ -184,8 +185,7 @@ export class Exchange implements AttemptListener {
     this.#attempt = attempt
     const left = this.#left
     this.#watch(Math.min(connectTimeoutMs, left), () => this.#noConnection(attempt, left <= connectTimeoutMs))
-    const { settings } = route
-    const path = settings.stripPrefix ? stripped(admitted.target, settings.path) : admitted.target
+    const path = route.stripPrefix ? stripped(admitted.target, route.path) : admitted.target
     const headers = head.headers.concat("x-request-timeout", (left / 1000).toFixed(5), "x-request-attempt", String(head.attempt + attempt.number - 1))
     const options = { path, method: request.method as "GET", headers, body: this.#body, ...(upgrade ? { upgrade: "websocket" } : {}) }
     this.#lastByteAt = clock.monotonic()
@@ -203,7 +203,7 @@ export class Exchange implements AttemptListener {
     const streaming = this.#body === request
     if (how === "never-sent") return !streaming || !request.readableDidRead
     const repeatable = idempotent.has(request.method ?? "") || head.idempotencyKey
-    return how === "unseen" && repeatable && !streaming && head.attempt === 1 && this.#attempts < route.settings.attempts
+    return how === "unseen" && repeatable && !streaming && head.attempt === 1 && this.#attempts < route.attempts
   }
 
   #noConnection(attempt: Attempt, timeIsUp: boolean): void {
@@ -214,7 +214,7 @@ export class Exchange implements AttemptListener {
   }
 
   #unreachable(code: "connection_failed" | "upstream_reset", cause: Error): void {
-    this.#fail(new MeshError(code, "Connection down for the backend", { cause }), this.#routed.route.settings.unreachableStatus)
+    this.#fail(new MeshError(code, "Connection down for the backend", { cause }), this.#routed.route.unreachableStatus)
   }
 
   #late(): void {
@@ -225,12 +225,12 @@ export class Exchange implements AttemptListener {
       response.destroy()
       return
     }
-    const asked = head.timeoutMs !== undefined && head.timeoutMs <= route.settings.timeoutMs
+    const asked = head.timeoutMs !== undefined && head.timeoutMs <= route.timeoutMs
     const seconds = `${(this.#limitMs / 1000).toFixed(3)} s`
     this.#fail(
       asked
         ? new MeshError("deadline_exceeded", `no answer within the ${seconds} the caller had left`)
-        : new MeshError("attempt_timeout", `no answer from ${route.settings.service} within ${seconds}`),
+        : new MeshError("attempt_timeout", `no answer from ${route.service} within ${seconds}`),
     )
   }
 
@@ -249,7 +249,8 @@ export class Exchange implements AttemptListener {
   }
 
   #watchIdle(): void {
-    const { idleTimeoutMs } = this.#routed.route.settings
+    const { idleTimeoutMs } = this.#routed.route
+    if (idleTimeoutMs === 0) return this.#timer.cancel()
     const left = idleTimeoutMs - (this.#parts.clock.monotonic() - this.#lastByteAt)
     this.#watch(Math.max(left, 0), () => {
       if (this.#parts.clock.monotonic() - this.#lastByteAt < idleTimeoutMs) this.#watchIdle()

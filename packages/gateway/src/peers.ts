@@ -23,3 +23,18 @@ export function isNearby(address: string): boolean {
   const family = isIP(address)
   return family !== 0 && nearby.check(address, family === 4 ? "ipv4" : "ipv6")
 }
+
+/** Whether an address is in a list of addresses and CIDR blocks. Throws a RangeError that names what is neither. */
+export function peerList(entries: readonly string[]): (address: string) => boolean {
+  const list = new BlockList()
+  for (const entry of entries) {
+    const [network = "", prefix] = entry.split("/")
+    const family = isIP(network)
+    if (family === 0) throw new RangeError(`${entry} is neither an address nor a CIDR block`)
+    list.addSubnet(network, prefix === undefined ? (family === 4 ? 32 : 128) : Number(prefix), family === 4 ? "ipv4" : "ipv6")
+  }
+  return (address) => {
+    const family = isIP(address)
+    return family !== 0 && list.check(address, family === 4 ? "ipv4" : "ipv6")
+  }
+}

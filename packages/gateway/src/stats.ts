@@ -1,5 +1,5 @@
 import { Histogram } from "./histogram.ts"
-import type { Route } from "./router.ts"
+import type { Route } from "./route-settings.ts"
 
 /** Counts and latencies as `/stats` shows them. */
 export interface StatsView {
@@ -36,24 +36,20 @@ class Counter {
 /** The statistics of a gateway: bounded by its routes. */
 export class Stats {
   readonly #all = new Counter()
-  readonly #routes: readonly Counter[]
-  readonly #names: readonly Route[]
+  readonly #routes: ReadonlyMap<Route, Counter>
 
   constructor(routes: readonly Route[]) {
-    this.#names = routes
-    this.#routes = routes.map(() => new Counter())
+    this.#routes = new Map(routes.map((route) => [route, new Counter()]))
   }
 
   /** @param status of the answer; 499 when the caller went away before one */
   record(route: Route | undefined, status: number, ms: number): void {
     this.#all.record(status, ms, route !== undefined)
-    if (route) this.#routes[route.index]?.record(status, ms, true)
+    if (route) this.#routes.get(route)?.record(status, ms, true)
   }
 
   view(): GatewayStats {
-    const routes = Object.fromEntries(
-      this.#names.map((route, index) => [route.name, { service: route.settings.service, ...(this.#routes[index] ?? new Counter()).view() }]),
-    )
+    const routes = Object.fromEntries([...this.#routes].map(([route, counter]) => [route.name, { service: route.service, ...counter.view() }]))
     return { ...this.#all.view(), routes }
   }
 }

@@ -1,0 +1,218 @@
+import { createServer, type IncomingMessage, type Server, ServerResponse } from "node:http"
+import type { AddressInfo } from "node:net"
+import type { Duplex } from "node:stream"
+import type { Pool } from "@meshwork/client-sdk/pool"
+import { type Clock, MeshError, systemClock } from "@meshwork/contract"
+import { Backends } from "./backends.ts"
+import { Exchange, type ExchangeParts } from "./exchange.ts"
+import { admit } from "./guard.ts"
+import { forwardHead, type Peer } from "./headers.ts"
+import { isNearby, peerList, plainAddress } from "./peers.ts"
+import { sendBody, sendError } from "./replies.ts"
+import type { GatewayLog, GatewaySettings, Route, RouteSettings } from "./route-settings.ts"
+import { compileRoutes, type Router } from "./router.ts"
+import { type GatewayStats, Stats } from "./stats.ts"
+
+export interface GatewayOptions {
+  routes: readonly RouteSettings[]
+  /** The pool of a route's service; called once per route, when the gateway is made. */
+  pool: (route: Route) => Pool
+  settings?: GatewaySettings
+  clock?: Clock
+  log?: GatewayLog
+}
+
+/** The data plane of a gateway. */
+export interface Gateway {
+  readonly server: Server
+  /** Begins to listen; `invalid_config` names a port that is taken. */
+  listen(address: { host: string; port: number }): Promise<{ port: number }>
+  /** Stops accepting, lets requests in flight finish for at most `graceMs` (8,000), then cuts what is left. Idempotent. */
+  close(options?: { graceMs?: number }): Promise<void>
+  stats(): GatewayStats
+  readonly routes: readonly Route[]
+  /** The pool a route uses. */
+  poolOf(route: Route): Pool
+  readonly inFlight: number
+}
+
+/** Makes a gateway; nothing listens yet. */
+export function createGateway(options: GatewayOptions): Gateway {
+  return new HttpGateway(options)
+}
+
+class HttpGateway implements Gateway {
+  readonly server: Server
+  readonly #settings: GatewaySettings
+  readonly #clock: Clock
+  readonly #log: GatewayLog
+  readonly #router: Router
+  readonly #pools: ReadonlyMap<Route, Pool>
+  readonly #stats: Stats
+  readonly #backends = new Backends()
+  readonly #parts: ExchangeParts
+  readonly #trusted: (address: string) => boolean
+  readonly #meshPeer: (address: string) => boolean
+  readonly #upgraded = new Set<Duplex>()
+  readonly #allowBody: ((path: string) => boolean) | undefined
+  #inFlight = 0
+  #closing: Promise<void> | undefined
+
+  constructor(options: GatewayOptions) {
+    const { settings = {}, clock = systemClock } = options
+    this.#settings = settings
+    this.#clock = clock
+    this.#log = options.log ?? (() => {})
+    this.#router = compileRoutes(options.routes)
+    this.#pools = new Map(this.#router.routes.map((route) => [route, options.pool(route)]))
+    this.#stats = new Stats(this.#router.routes)
+    this.#trusted = peerList(settings.trustedProxies ?? [])
+    this.#meshPeer = settings.meshPeers === undefined ? isNearby : peerList(settings.meshPeers)
+    this.#allowBody = this.#router.routes.some((route) => route.allowGetBody) ? (path) => this.#router.find("", "GET", path)?.allowGetBody === true : undefined
+    this.#parts = {
+      clock,
+      backends: this.#backends,
+      connectTimeoutMs: settings.connectTimeoutMs ?? 1000,
+      firstSnapshotMs: settings.firstSnapshotMs ?? 2000,
+      finished: (route, status, ms) => {
+        this.#inFlight--
+        this.#stats.record(route, status, ms)
+      },
+    }
+    this.server = this.#createServer()
+  }
+
+  get routes(): readonly Route[] {
+    return this.#router.routes
+  }
+
+  get inFlight(): number {
+    return this.#inFlight
+  }
+
+  poolOf(route: Route): Pool {
+    return this.#pools.get(route) as Pool
+  }
+
+  stats(): GatewayStats {
+    return this.#stats.view()
+  }
+
+  listen({ host, port }: { host: string; port: number }): Promise<{ port: number }> {
+    return new Promise((resolve, reject) => {
+      this.server.once("error", (error: NodeJS.ErrnoException) => {
+        const taken = error.code === "EADDRINUSE" ? "is taken" : `cannot be listened on (${error.code})`
+        reject(new MeshError("invalid_config", `port ${port} on ${host} ${taken}: choose another one with --port or gateway.port`, { cause: error }))
+      })
+      this.server.listen({ host, port, backlog: 4096 }, () => {
+        this.server.on("error", (error) => this.#log("error", `the data port failed: ${error.message}`))
+        resolve({ port: (this.server.address() as AddressInfo).port })
+      })
+    })
+  }
+
+  close({ graceMs = 8000 }: { graceMs?: number } = {}): Promise<void> {
+    this.#closing ??= this.#close(graceMs)
+    return this.#closing
+  }
+
+  async #close(graceMs: number): Promise<void> {
+    await new Promise<void>((resolve) => {
+      const patience = this.#clock.timer(graceMs, () => this.server.closeAllConnections())
+      this.server.close(() => {
+        patience.cancel()
+        resolve()
+      })
+      this.server.closeIdleConnections()
+      for (const socket of this.#upgraded) socket.destroy()
+    })
+    await this.#backends.close()
+  }
+
+  #createServer(): Server {
+    const { maxHeaderBytes = 16_384, headersTimeoutMs = 10_000, keepAliveTimeoutMs = 65_000 } = this.#settings
+    const server = createServer({
+      maxHeaderSize: maxHeaderBytes,
+      headersTimeout: headersTimeoutMs,
+      // A route's time limit ends slow bodies; a body that arrives steadily may take as long as it takes.
+      requestTimeout: 0,
+      keepAliveTimeout: keepAliveTimeoutMs,
+      insecureHTTPParser: false,
+      // More than one Host is the guard's business, which can say what is wrong.
+      requireHostHeader: false,
+      shouldUpgradeCallback: (request: IncomingMessage) => request.headers.upgrade?.toLowerCase() === "websocket",
+    } as Parameters<typeof createServer>[0])
+    server.on("request", (request: IncomingMessage, response: ServerResponse) => this.#handle(request, response, false))
+    server.on("checkContinue", (request: IncomingMessage, response: ServerResponse) => this.#handle(request, response, true))
+    server.on("connect", (_request: IncomingMessage, socket: Duplex) => refuseSocket(socket, 400, "CONNECT is not served here"))
+    server.on("upgrade", (request: IncomingMessage, socket: Duplex, head: Buffer) => this.#upgrade(request, socket, head))
+    server.on("clientError", (error: NodeJS.ErrnoException, socket: Duplex) => {
+      const status = error.code === "HPE_HEADER_OVERFLOW" ? 431 : error.code === "ERR_HTTP_REQUEST_TIMEOUT" ? 408 : 400
+      if (error.code === "ECONNRESET" || !socket.writable) socket.destroy()
+      else refuseSocket(socket, status, `not an HTTP request that can be passed on (${error.code ?? error.message})`)
+    })
+    return server
+  }
+
+  #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    socket.on("error", () => {})
+    this.#upgraded.add(socket)
+    socket.on("close", () => this.#upgraded.delete(socket))
+    const response = new ServerResponse(request)
+    response.assignSocket(socket as never)
+    response.shouldKeepAlive = false
+    response.on("finish", () => {
+      response.detachSocket(socket as never)
+      socket.end()
+    })
+    this.#handle(request, response, false, { socket, head })
+  }
+
+  #handle(request: IncomingMessage, response: ServerResponse, expectsContinue: boolean, upgrade?: { socket: Duplex; head: Buffer }): void {
+    const { method = "", url = "" } = request
+    const admitted = admit(method, url, request.rawHeaders, request.httpVersion, this.#allowBody)
+    if (typeof admitted === "string") {
+      this.#stats.record(undefined, 400, 0)
+      return sendError(response, new MeshError("invalid_request", admitted), { close: true })
+    }
+    const { statsPath } = this.#settings
+    if (statsPath !== undefined && admitted.path === statsPath && method === "GET") return sendBody(response, 200, this.stats())
+    if (this.#closing) response.shouldKeepAlive = false
+    const route = admitted.target === "*" ? undefined : this.#router.find(admitted.host, method, admitted.path)
+    if (route === undefined) return this.#noRoute(request, response, admitted.target)
+    const peer = this.#peer(request)
+    const head = forwardHead(request.rawHeaders, peer, admitted.authority)
+    this.#inFlight++
+    const pool = this.#pools.get(route) as Pool
+    void new Exchange(this.#parts, { request, response, route, pool, admitted, head, expectsContinue, ...(upgrade ? { upgrade } : {}) }).run()
+  }
+
+  #peer(request: IncomingMessage): Peer {
+    const address = plainAddress(request.socket.remoteAddress)
+    return { address, trustedProxy: this.#trusted(address), inMesh: this.#meshPeer(address), secure: "encrypted" in request.socket }
+  }
+
+  #noRoute(request: IncomingMessage, response: ServerResponse, target: string): void {
+    const { defaultResponse, rootAnswer } = this.#settings
+    request.resume()
+    if (target === "*") {
+      response.writeHead(204, { allow: "GET, HEAD, OPTIONS, PUT, POST, PATCH, DELETE" }).end()
+      return
+    }
+    if (rootAnswer !== undefined && target === "/" && request.method === "GET") return sendBody(response, 200, rootAnswer)
+    if (defaultResponse) {
+      this.#stats.record(undefined, defaultResponse.statusCode, 0)
+      return sendBody(response, defaultResponse.statusCode, defaultResponse.body)
+    }
+    this.#stats.record(undefined, 404, 0)
+    sendError(response, new MeshError("no_route", `no route for ${request.method} ${target.split("?", 1)[0]}`), { accept: request.headers.accept })
+  }
+}
+
+function refuseSocket(socket: Duplex, status: number, why: string): void {
+  const body = JSON.stringify({ type: "urn:meshwork:error:invalid_request", title: "Invalid request", status, detail: why, code: "invalid_request" })
+  const reason = status === 431 ? "Request Header Fields Too Large" : status === 408 ? "Request Timeout" : "Bad Request"
+  socket.end(
+    `HTTP/1.1 ${status} ${reason}\r\ncontent-type: application/problem+json\r\nconnection: close\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
+  )
+}
