@@ -170,7 +170,7 @@ class HttpGateway implements Gateway {
 
   #handle(request: IncomingMessage, response: ServerResponse, expectsContinue: boolean, upgrade?: { socket: Duplex; head: Buffer }): void {
     const { method = "", url = "" } = request
-    const admitted = admit(method, url, request.rawHeaders, request.httpVersion, this.#allowBody)
+    const admitted = admit({ method, url, rawHeaders: request.rawHeaders, httpVersion: request.httpVersion }, this.#allowBody)
     if (typeof admitted === "string") {
       this.#stats.record(undefined, 400, 0)
       return sendError(response, new MeshError("invalid_request", admitted), { close: true })

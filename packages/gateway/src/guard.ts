@@ -1,108 +1,105 @@
-import { headerKind } from "./header-kind.ts"
+import { pathFault } from "./target-path.ts"
 
-/** A request the gateway may look at further. */
-export interface Inspected {
-  refusal?: undefined
-  /** Path and query in origin form, as sent. */
-  target: string
-  /** The path alone, byte for byte; `*` for OPTIONS of the server itself. */
-  path: string
-  /** Lower-case and without port; empty where HTTP/1.0 named none. */
-  host: string
-  /** -1 when there is no such header. */
-  contentLength: number
-  chunked: boolean
-  /** Whether a body that is not empty follows. */
-  hasBody: boolean
-  /** Whether this is GET, HEAD or TRACE with a body, which only a route can allow. */
-  unexpectedBody: boolean
+/** What of a request the guard looks at; node:http's IncomingMessage has it. */
+export interface GuardedRequest {
+  readonly method: string
+  readonly url: string
+  readonly httpVersion: string
+  /** Names and values in turn. */
+  readonly rawHeaders: readonly string[]
 }
 
-/** Why a request goes no further, as a sentence. */
-export interface Refusal {
-  refusal: string
+/** A request that may go on. */
+export interface Admitted {
+  /** Path without query, byte for byte. */
+  readonly path: string
+  /** Path and query, as they are sent on. */
+  readonly target: string
+  /** Host without port, lower-case, as routes name it. */
+  readonly host: string
+  /** The Host as sent; empty for an HTTP/1.0 request without one. */
+  readonly authority: string
+  /** Whether a body follows. */
+  readonly hasBody: boolean
 }
 
-const refuse = (refusal: string): Refusal => ({ refusal })
-
-/** Whether anything in a target needs a closer look; most have nothing. */
-const unusual = /[#\\%]|[^\x21-\x7e]|\/\./
-const forbiddenAnywhere = /#|[^\x21-\x7e]/
-const malformedEscape = /%(?![0-9a-f]{2})/i
-const forbiddenInPath = /\\|%(?:[01][0-9a-f]|7f|5c)/i
-const dotSegment = /(?:^|\/)\.\.?(?:\/|$)/
-const absoluteForm = /^https?:\/\/([^/?#]*)(.*)$/i
-const validHost = /^(?:\[[0-9a-f:.]+\]|[\w.~!$&'()*+;=%-]*)(?::\d{0,5})?$/i
-const digits = /^\d{1,15}$/
+const hostPattern = /^(?:[\w.~!$&'()*+;=%-]+|\[[0-9a-f:.]+\])(?::\d{0,5})?$/i
+const absolutePattern = /^https?:\/\/([^/?]+)(.*)$/i
+const maxHeaders = 1000
 
 /**
- * Refuses what node:http lets through and a proxy must not: ambiguous framing, more than one Host or another one than the target
- * names, hidden dot segments and control characters (RFC 9110, RFC 9112). Pure; looks at the head only.
+ * Holds the head of a request against what a proxy may pass on, beyond what node:http checks: one Host that agrees with the target, framing that
+ * every parser reads alike, no dot segments in any encoding. Yields a sentence for the client when it must be refused.
+ * @param allowBody whether GET and HEAD of a path may have a body; default never, since backends disagree about where such a request ends
  */
-export function inspect(method: string, url: string, rawHeaders: readonly string[], httpVersion: string): Inspected | Refusal {
-  if (httpVersion !== "1.1" && httpVersion !== "1.0") return refuse(`HTTP/${httpVersion} is not spoken here; use HTTP/1.1`)
-  if (method === "CONNECT") return refuse("CONNECT is not offered here")
-  let hostHeader: string | undefined
-  let contentLength = -1
-  let chunked = false
+export function admit(request: GuardedRequest, allowBody: (path: string) => boolean = () => false): Admitted | string {
+  const { method, url, httpVersion, rawHeaders } = request
+  if (httpVersion !== "1.1" && httpVersion !== "1.0") return `HTTP/${httpVersion} is not spoken here`
+  if (rawHeaders.length > 2 * maxHeaders) return `more than ${maxHeaders} headers`
+  let authority: string | undefined
+  let length: string | undefined
+  let encoding: string | undefined
   for (let index = 0; index < rawHeaders.length; index += 2) {
-    const value = rawHeaders[index + 1] ?? ""
-    switch (headerKind(rawHeaders[index] ?? "")) {
-      case "host":
-        if (hostHeader !== undefined) return refuse("more than one Host header")
-        hostHeader = value
-        break
-      case "content-length":
-        if (contentLength !== -1) return refuse("more than one Content-Length header")
-        if (!digits.test(value)) return refuse("Content-Length is not a plain number")
-        contentLength = Number(value)
-        break
-      case "transfer-encoding":
-        if (chunked) return refuse("more than one Transfer-Encoding header")
-        if (httpVersion === "1.0") return refuse("Transfer-Encoding with HTTP/1.0")
-        if (value.trim().toLowerCase() !== "chunked") return refuse("Transfer-Encoding other than chunked")
-        chunked = true
-        break
-      default:
+    const name = rawHeaders[index] as string
+    // Comparing lengths first keeps ordinary headers cheap.
+    if (name.length === 4 && name.toLowerCase() === "host") {
+      if (authority !== undefined) return "more than one Host header"
+      authority = rawHeaders[index + 1]
+    } else if (name.length === 14 && name.toLowerCase() === "content-length") {
+      if (length !== undefined) return "more than one Content-Length header"
+      length = rawHeaders[index + 1]
+    } else if (name.length === 17 && name.toLowerCase() === "transfer-encoding") {
+      if (encoding !== undefined) return "more than one Transfer-Encoding header"
+      encoding = rawHeaders[index + 1]
     }
   }
-  if (chunked && contentLength !== -1) return refuse("Transfer-Encoding together with Content-Length")
-  if (hostHeader === undefined && httpVersion === "1.1") return refuse("the Host header is missing")
-  if (hostHeader !== undefined && !validHost.test(hostHeader)) return refuse("the Host header is not a host and a port")
-  const target = readTarget(method, url, hostHeader)
-  if (typeof target !== "string") return target
+  const fault = framingFault(httpVersion, length, encoding) ?? hostFault(authority, httpVersion)
+  if (fault !== undefined) return fault
+  let target = url
+  if (url.charCodeAt(0) !== 47) {
+    const absolute = absolutePattern.exec(url)
+    if (absolute !== null) {
+      const named = absolute[1] as string
+      if (authority === undefined ? !hostPattern.test(named) : bareHost(named) !== bareHost(authority))
+        return "the request target and the Host header name different hosts"
+      authority ??= named
+      const rest = absolute[2] as string
+      target = rest.charCodeAt(0) === 47 ? rest : `/${rest}`
+    } else if (method === "CONNECT") return "CONNECT is not served here"
+    else if (method !== "OPTIONS" || url !== "*") return "the request target is neither a path nor a URL"
+  }
   const query = target.indexOf("?")
   const path = query === -1 ? target : target.slice(0, query)
-  if (unusual.test(target)) {
-    const why = lookCloser(target, path)
-    if (why !== undefined) return refuse(why)
-  }
-  const hasBody = chunked || contentLength > 0
-  const unexpectedBody = hasBody && (method === "GET" || method === "HEAD" || method === "TRACE")
-  return { target, path, host: hostName(hostHeader ?? ""), contentLength, chunked, hasBody, unexpectedBody }
+  const targetFault = pathFault(path) ?? (query === -1 ? undefined : queryFault(target, query))
+  if (targetFault !== undefined) return targetFault
+  const hasBody = encoding !== undefined || (length !== undefined && Number(length) > 0)
+  if (hasBody && (method === "GET" || method === "HEAD" || method === "TRACE") && !allowBody(path)) return `${method} with a body`
+  return { path, target, host: authority === undefined ? "" : hostName(authority), authority: authority ?? "", hasBody }
 }
 
-/** The target in origin form, or why it has none. */
-function readTarget(method: string, url: string, hostHeader: string | undefined): string | Refusal {
-  if (url.startsWith("/")) return url
-  if (url === "*") return method === "OPTIONS" ? url : refuse("the target * is for OPTIONS only")
-  const match = absoluteForm.exec(url)
-  if (!match) return refuse("the target is neither a path nor an http URL")
-  const [, authority = "", rest = ""] = match
-  if (authority === "" || authority.includes("@")) return refuse("the target's authority is not a host and a port")
-  if (hostHeader !== undefined && authority.toLowerCase() !== hostHeader.toLowerCase()) return refuse("the target names another host than the Host header")
-  return rest.startsWith("/") ? rest : `/${rest}`
+function framingFault(httpVersion: string, length: string | undefined, encoding: string | undefined): string | undefined {
+  if (length !== undefined && !/^\d{1,15}$/.test(length)) return "the Content-Length is not one number"
+  if (encoding === undefined) return undefined
+  if (encoding.toLowerCase() !== "chunked") return "the Transfer-Encoding is not chunked"
+  if (httpVersion === "1.0") return "HTTP/1.0 has no Transfer-Encoding"
+  return length === undefined ? undefined : "both Transfer-Encoding and Content-Length"
 }
 
-function lookCloser(target: string, path: string): string | undefined {
-  if (forbiddenAnywhere.test(target)) return "the target has a character that must be percent-encoded"
-  if (malformedEscape.test(path)) return "the path has a malformed percent-encoding"
-  if (forbiddenInPath.test(path)) return "the path has a backslash or a control character"
-  if (dotSegment.test(path.replace(/%2e/gi, ".").replace(/%2f/gi, "/"))) return "the path has a dot segment"
-  return undefined
+function hostFault(host: string | undefined, httpVersion: string): string | undefined {
+  if (host === undefined) return httpVersion === "1.1" ? "no Host header" : undefined
+  return host === "" || hostPattern.test(host) ? undefined : "the Host header is not host:port"
+}
+
+function queryFault(target: string, from: number): string | undefined {
+  if (target.includes("#", from)) return "the target has a fragment (#)"
+  return /[^\x21-\x7e\x80-\xff]/.test(target.slice(from)) ? "the query has a blank or a control character" : undefined
+}
+
+function bareHost(host: string): string {
+  return host.toLowerCase().replace(/:(?:80)?$/, "")
 }
 
 function hostName(host: string): string {
-  const end = host.startsWith("[") ? host.indexOf("]") + 1 : host.indexOf(":")
-  return (end <= 0 ? host : host.slice(0, end)).toLowerCase()
+  const colon = host.lastIndexOf(":")
+  return (colon > host.lastIndexOf("]") ? host.slice(0, colon) : host).toLowerCase()
 }

@@ -121,8 +121,6 @@ const lines = [
 ]
 
 const requestLines = [
-  "GET  / HTTP/1.1",
-  "GET /  HTTP/1.1",
   "GET / HTTP/1.1 ",
   "GET /",
   "GET / HTTP/1.2",
