@@ -14,15 +14,20 @@ interface Queued {
 export class Committer {
   readonly #storage: RegistryStorage
   readonly #applied: (op: StorageOp, result: OpResult) => void
+  readonly #availability: (fault: MeshError | undefined) => void
   #queue: Queued[] = []
   #running: Promise<void> | undefined
   /** The last commit's fault; absent while the storage answers. */
   fault: MeshError | undefined
 
-  /** @param applied called for every result, in commit order, before its promise resolves. */
-  constructor(storage: RegistryStorage, applied: (op: StorageOp, result: OpResult) => void) {
+  /**
+   * @param applied called for every result, in commit order, before its promise resolves
+   * @param availability called when the storage begins to fail, and without a fault when it answers again
+   */
+  constructor(storage: RegistryStorage, applied: (op: StorageOp, result: OpResult) => void, availability: (fault: MeshError | undefined) => void) {
     this.#storage = storage
     this.#applied = applied
+    this.#availability = availability
   }
 
   /** Rejects with `storage_unavailable` when the op is not known to be applied. */
@@ -55,17 +60,23 @@ export class Committer {
 
   async #run(): Promise<void> {
     const batch = this.#queue.splice(0, maxBatch)
+    let results: OpResult[]
     try {
-      const results = await this.#storage.commit(batch.map((queued) => queued.op))
-      this.fault = undefined
-      for (const [index, queued] of batch.entries()) {
-        const result = results[index] ?? { ok: false, why: "missing", current: null }
-        this.#applied(queued.op, result)
-        queued.resolve(result)
-      }
+      results = await this.#storage.commit(batch.map((queued) => queued.op))
     } catch (error) {
-      this.fault = new MeshError("storage_unavailable", `the storage ${this.#storage.name} did not take a change: ${MeshError.from(error).message}`, { cause: error })
-      for (const queued of batch) queued.reject(this.fault)
+      const why = `the storage ${this.#storage.name} did not take a change: ${MeshError.from(error).message}`
+      const fault = new MeshError("storage_unavailable", why, { cause: error })
+      if (this.fault === undefined) this.#availability(fault)
+      this.fault = fault
+      for (const queued of batch) queued.reject(fault)
+      return
+    }
+    if (this.fault !== undefined) this.#availability(undefined)
+    this.fault = undefined
+    for (const [index, queued] of batch.entries()) {
+      const result = results[index] ?? { ok: false, why: "missing", current: null }
+      this.#applied(queued.op, result)
+      queued.resolve(result)
     }
   }
 }

@@ -19,8 +19,9 @@ import { LeaseKeeper } from "./lease-keeper.ts"
 import { LeaseClock } from "./lease-clock.ts"
 import type { HealthReport, HeartbeatReply, Registry, RegistryLimits, RegistryOptions, ServiceSummary, Watch, WatchOptions } from "./registry.ts"
 import { RegistryState } from "./registry-state.ts"
-import { patched } from "./rules/patch.ts"
+import { describePatch, patched } from "./rules/patch.ts"
 import { registered } from "./rules/register.ts"
+import { sameRecord } from "./rules/same-record.ts"
 import type { Entry, ServiceView } from "./service-view.ts"
 import type { OpResult, StorageOp, StorageProblem, StoredState } from "./storage-port.ts"
 import { WatchHub } from "./watch-hub.ts"
@@ -28,12 +29,14 @@ import { WatchHub } from "./watch-hub.ts"
 const maxTries = 8
 
 /** What a rule wants done about one instance: a new record, a removal, or nothing. */
-type Wish = { put: InstanceRecord; what: string; why: string } | { delete: true; what: string; why: string } | undefined
+type Wish = { put: InstanceRecord; what: string; why: string; replaces?: boolean } | { delete: true; what: string; why: string } | undefined
 
 /** Opens a registry over a storage; rejects as the storage's `open` does. */
 export async function createRegistry(options: RegistryOptions): Promise<Registry> {
   const opened = await options.storage.open()
-  return new StoredRegistry(options, opened)
+  const registry = new StoredRegistry(options, opened)
+  await registry.start(opened)
+  return registry
 }
 
 class StoredRegistry implements Registry {
@@ -44,32 +47,49 @@ class StoredRegistry implements Registry {
   readonly #hub: WatchHub
   readonly #committer: Committer
   readonly #keeper: LeaseKeeper
-  readonly #problems: readonly StorageProblem[]
+  /** Stored records that could not be read, by key. */
+  readonly #problems: Map<string, StorageProblem>
   /** What the journal calls an op on its way. */
   readonly #whats = new WeakMap<StorageOp, string>()
+  /** Instances whose removal is being stored because their lease ran out. */
+  readonly #leaving = new Set<string>()
+  /** Registrations of unknown instances on their way. */
+  #arriving = 0
   #closing: Promise<void> | undefined
 
   constructor(options: RegistryOptions, opened: StoredState) {
     this.#options = options
     this.#limits = { instances: 200_000, services: 20_000, watchers: 20_000, ...options.limits }
-    this.#problems = opened.problems
+    this.#problems = new Map(opened.problems.map((problem) => [problem.key, problem]))
     this.#leases = new LeaseClock(options.clock)
-    this.#state = new RegistryState(options.clock, this.#leases, (service) => this.#hub.changed(service))
+    this.#state = new RegistryState(this.#leases, (service) => this.#hub.changed(service))
     this.#hub = new WatchHub(this.#state, options.clock, this.#limits.watchers)
-    this.#committer = new Committer(options.storage, (op, result) => this.#applied(op, result))
+    this.#committer = new Committer(
+      options.storage,
+      (op, result) => this.#applied(op, result),
+      (fault) => (fault === undefined ? this.#log("info", `the storage ${options.storage.name} answers again`) : this.#log("error", fault.message)),
+    )
     this.#state.load(opened)
     this.#keeper = new LeaseKeeper({
       clock: options.clock,
       leases: this.#leases,
       state: this.#state,
       probeSuspect: options.probeSuspect,
-      remove: (entry, why) => this.#end(entry, why),
-      suspect: (entry, suspicion) => this.#hold(entry, suspicion),
-      touch: (entry) => this.#attempt(this.#committer.commit({ op: "touch", key: entry.record, renewedAt: entry.renewedWall })),
+      remove: (entry, why, renewedAt) => this.#end(entry, why, renewedAt),
+      suspect: (entry, suspicion, renewedAt) => this.#hold(entry, suspicion, renewedAt),
+      touch: (entry) =>
+        this.#committer.commit({ op: "touch", key: { service: entry.record.service, id: entry.record.id }, renewedAt: entry.renewedWall }).then(
+          () => true,
+          () => false,
+        ),
       signOfLife: () => this.#committer.signOfLife(),
     })
-    this.#keeper.start(opened.lastAliveAt)
+  }
+
+  /** Ends the leases that ran out before the last stop, and begins to keep the others. */
+  async start(opened: StoredState): Promise<void> {
     for (const problem of opened.problems) this.#log("error", `a stored record was skipped: ${problem.message}`, { key: problem.key })
+    await this.#keeper.start(opened.lastAliveAt)
   }
 
   get position(): WatchToken {
@@ -78,25 +98,45 @@ class StoredRegistry implements Registry {
 
   readiness(): { ready: boolean; reasons: string[] } {
     const fault = this.#committer.fault
-    const reasons = this.#problems.map((problem) => `stored record ${problem.key} was skipped: ${problem.message}`)
+    const reasons = [...this.#problems.values()].map((problem) => `stored record ${problem.key} was skipped: ${problem.message}`)
     if (fault) reasons.unshift(fault.message)
     if (this.#closing) reasons.unshift("closing")
     return { ready: fault === undefined && this.#closing === undefined, reasons }
   }
 
-  async register(key: InstanceKey, registration: Registration, from: { origin: Origin; by: string }): Promise<{ instance: Instance; created: boolean }> {
-    this.#checkLimits(key)
+  async register(
+    key: InstanceKey,
+    registration: Registration,
+    from: { origin: Origin; by: string },
+  ): Promise<{ instance: Instance; created: boolean }> {
     const known = this.#state.entry(key)
     if (known) this.#heard(known)
+    else this.#checkLimits(key)
+    const arriving = known ? 0 : 1
+    this.#arriving += arriving
+    try {
+      return await this.#register(key, registration, from)
+    } finally {
+      this.#arriving -= arriving
+    }
+  }
+
+  async #register(
+    key: InstanceKey,
+    registration: Registration,
+    from: { origin: Origin; by: string },
+  ): Promise<{ instance: Instance; created: boolean }> {
     let created = false
-    const entry = await this.#change(key, from.by, (current) => {
+    const rule = (current: InstanceRecord | undefined): Wish => {
       created = current === undefined
       const now = this.#options.clock.now()
       const record = registered(current, key, registration, { origin: from.origin, now, keeper: this.#options.server.id })
       const successor = current !== undefined && registration.boot !== undefined && current.boot !== registration.boot
       const why = created ? "first registration" : successor ? "another process took its place" : "registered anew"
-      return { put: record, what: created ? "registered" : successor ? "replaced" : "updated", why }
-    })
+      // What a newer version wrote is over when its process is.
+      return { put: record, what: created ? "registered" : successor ? "replaced" : "updated", why, replaces: successor }
+    }
+    const entry = await this.#change(key, from.by, rule)
     if (entry === undefined) throw new MeshError("conflict", `${keyText(key)} was removed while it registered`)
     this.#heard(entry)
     this.#keeper.leased(entry)
@@ -106,6 +146,8 @@ class StoredRegistry implements Registry {
   heartbeat(beat: Beat): HeartbeatReply {
     const entry = this.#state.entry(beat)
     if (entry === undefined || (beat.boot !== undefined && entry.record.boot !== beat.boot)) return { status: 404 }
+    // Too late to be kept: registering again at once beats being gone until the next heartbeat.
+    if (this.#leaving.size > 0 && this.#leaving.has(keyText(beat))) return { status: 404 }
     this.#heard(entry)
     if (beat.load) entry.load = beat.load
     return { status: 200, expiresAt: this.#expiresAt(entry) }
@@ -124,13 +166,17 @@ class StoredRegistry implements Registry {
   async deregister(key: InstanceKey, from: { by: string; boot?: string; why?: string }): Promise<void> {
     await this.#change(key, from.by, (current) => {
       this.#refuseOtherProcess(key, current, from.boot)
-      return { delete: true, what: "deregistered", why: from.why ?? (from.boot === undefined ? "deregistered on request" : "the process deregistered itself") }
+      return {
+        delete: true,
+        what: "deregistered",
+        why: from.why ?? (from.boot === undefined ? "deregistered on request" : "the process deregistered itself"),
+      }
     })
   }
 
   async reportHealth(key: InstanceKey, report: HealthReport): Promise<void> {
     await this.#change(key, report.by, (current) => {
-      if (current === undefined || (report.boot !== undefined && current.boot !== report.boot)) return undefined
+      if (current === undefined || current.format > recordFormat || (report.boot !== undefined && current.boot !== report.boot)) return undefined
       const { status, reason, by, availability } = report
       if (current.health.status === status && current.health.availability === availability) return undefined
       const now = this.#options.clock.now()
@@ -138,7 +184,8 @@ class StoredRegistry implements Registry {
       const kept = current.health.status === status ? current.health.reason : reason
       const health = { ...current.health, status, since, reason: kept, by, ...(availability === undefined ? {} : { availability }) }
       const { suspect, ...rest } = current
-      const disproved = suspect !== undefined && status === "failing"
+      // A probe that merely got no answer proves nothing; whoever can tell a refusal from silence is asked instead.
+      const disproved = suspect !== undefined && status === "failing" && this.#options.probeSuspect === undefined
       if (disproved) return { delete: true, what: "expired", why: `${suspect.reason}; then a probe failed: ${reason}` }
       return { put: suspect === undefined ? { ...rest, health } : { ...rest, suspect, health }, what: status, why: reason }
     })
@@ -150,7 +197,7 @@ class StoredRegistry implements Registry {
     for (const view of this.#state.views()) {
       const live = this.#live(view, now)
       if (live.length === 0) continue
-      const serving = live.filter((entry) => entry.instance.standing === "serving").length
+      const serving = live === view.instances() ? view.serving() : live.filter((instance) => instance.standing === "serving").length
       summaries.push({ name: view.name, instances: live.length, serving, revision: view.revision })
     }
     return summaries.sort((a, b) => (a.name < b.name ? -1 : 1))
@@ -158,8 +205,8 @@ class StoredRegistry implements Registry {
 
   list(service: string): { revision: number; instances: readonly Instance[] } {
     const view = this.#state.view(service)
-    if (view === undefined) return { revision: 0, instances: [] }
-    return { revision: view.revision, instances: this.#live(view, this.#leases.now()).map((entry) => entry.instance) }
+    if (view === undefined) return { revision: this.#state.floor, instances: [] }
+    return { revision: view.revision, instances: this.#live(view, this.#leases.now()) }
   }
 
   get(key: InstanceKey): InstanceDetail | undefined {
@@ -175,8 +222,7 @@ class StoredRegistry implements Registry {
     const now = this.#leases.now()
     return [...this.#state.views()]
       .flatMap((view) => this.#live(view, now))
-      .filter((entry) => entry.record.repo === repo)
-      .map((entry) => entry.instance)
+      .filter((instance) => instance.repo === repo)
       .sort((a, b) => (keyText(a) < keyText(b) ? -1 : 1))
   }
 
@@ -205,7 +251,7 @@ class StoredRegistry implements Registry {
       const entry = this.#state.entry(key)
       const wish = rule(entry?.record)
       if (wish === undefined || ("put" in wish && entry !== undefined && sameRecord(entry.record, wish.put))) return entry
-      if (entry !== undefined && entry.record.format > recordFormat) {
+      if (entry !== undefined && entry.record.format > recordFormat && "put" in wish && wish.replaces !== true) {
         throw new MeshError("conflict", `${keyText(key)} was written by a newer version of Meshwork, which alone may change it`)
       }
       const cause = { by, why: wish.why, at: this.#options.clock.now() }
@@ -223,16 +269,22 @@ class StoredRegistry implements Registry {
   #applied(op: StorageOp, result: OpResult): void {
     if (op.op === "touch") return
     const what = this.#whats.get(op) ?? op.op
-    if (result.ok && op.op === "put") this.#state.put({ record: op.record, version: result.version, revision: result.revision }, op.cause, what)
-    else if (result.ok && op.op === "delete") this.#state.delete(op.key, result.revision, op.cause, what)
-    else if (!result.ok && result.current) this.#state.put(result.current, op.cause, "updated")
+    if (result.ok && op.op === "put") {
+      this.#state.put({ record: op.record, version: result.version, revision: result.revision }, op.cause, what)
+      const entry = this.#state.entry(op.record)
+      if (entry?.record.suspect) this.#keeper.leased(entry)
+      if (this.#problems.size > 0) this.#problems.delete(keyText(op.record))
+    } else if (result.ok && op.op === "delete") {
+      if (what === "expired") this.#ranOut(op.key)
+      this.#state.delete(op.key, result.revision, op.cause, what)
+    } else if (!result.ok && result.current) this.#state.put(result.current, op.cause, "updated")
     else if (!result.ok) this.#state.delete(op.op === "put" ? op.record : op.key, this.#state.position.revision, op.cause, "deregistered")
   }
 
-  #live(view: ServiceView, now: number): readonly Entry[] {
-    if (now < view.nextDueAt) return view.sorted()
+  #live(view: ServiceView, now: number): readonly Instance[] {
+    if (now <= view.nextDueAt) return view.instances()
     const over = this.#keeper.over(view, now)
-    return over.size === 0 ? view.sorted() : view.sorted().filter((entry) => !over.has(entry.record.id))
+    return over.size === 0 ? view.instances() : view.instances().filter((instance) => !over.has(instance.id))
   }
 
   #heard(entry: Entry): void {
@@ -240,7 +292,7 @@ class StoredRegistry implements Registry {
     entry.renewedWall = this.#options.clock.now()
     this.#keeper.renewed(entry)
     if (entry.record.suspect === undefined) return
-    this.#attempt(
+    void this.#attempt(
       this.#change(entry.record, "registry", (current) => {
         if (current?.suspect === undefined) return undefined
         const { suspect: _held, ...record } = current
@@ -249,30 +301,46 @@ class StoredRegistry implements Registry {
     )
   }
 
-  #end(entry: Entry, why: string): void {
+  /** Removes an instance, unless a heartbeat or a successor arrived after that was decided: they have the last word. */
+  async #end(entry: Entry, why: string, renewedAt: number): Promise<void> {
     const { record } = entry
-    const { renewedAt } = entry
-    this.#attempt(
-      this.#change(record, "registry", (current) => {
-        // A heartbeat or a successor that arrived after the decision has the last word.
-        const heard = this.#state.entry(record)?.renewedAt !== renewedAt || current?.boot !== record.boot
-        return heard ? undefined : { delete: true, what: "expired", why }
-      }),
-    )
+    const text = keyText(record)
+    const rule = (current: InstanceRecord | undefined): Wish => {
+      this.#leaving.delete(text)
+      if (!this.#isSilent(record, current, renewedAt)) return undefined
+      this.#leaving.add(text)
+      return { delete: true, what: "expired", why }
+    }
+    await this.#attempt(this.#change(record, "registry", rule))
+    this.#leaving.delete(text)
   }
 
-  #hold(entry: Entry, suspect: Suspicion): void {
-    const { record, renewedAt } = entry
-    this.#attempt(
-      this.#change(record, "registry", (current) => {
-        const heard = this.#state.entry(record)?.renewedAt !== renewedAt || current?.boot !== record.boot
-        return heard || current === undefined || current.suspect ? undefined : { put: { ...current, suspect }, what: "suspected", why: suspect.reason }
-      }),
-    )
+  async #hold(entry: Entry, suspect: Suspicion, renewedAt: number): Promise<void> {
+    const { record } = entry
+    const rule = (current: InstanceRecord | undefined): Wish =>
+      this.#isSilent(record, current, renewedAt) && current !== undefined && current.suspect === undefined
+        ? { put: { ...current, suspect }, what: "suspected", why: suspect.reason }
+        : undefined
+    await this.#attempt(this.#change(record, "registry", rule))
   }
 
-  #attempt(work: Promise<unknown>): void {
-    work.catch((error: unknown) => this.#log("warn", MeshError.from(error).message))
+  #isSilent(record: InstanceRecord, current: InstanceRecord | undefined, renewedAt: number): boolean {
+    return this.#state.entry(record)?.renewedAt === renewedAt && current?.boot === record.boot
+  }
+
+  #ranOut(key: InstanceKey): void {
+    const ttlMs = (this.#state.entry(key)?.record.ttlSeconds ?? 0) * 1000
+    this.#state.view(key.service)?.ranOut.push({ at: this.#leases.now(), ttlMs })
+  }
+
+  /** Waits for work nobody waits for; a storage that fails is reported once, by the committer. */
+  async #attempt(work: Promise<unknown>): Promise<void> {
+    try {
+      await work
+    } catch (error) {
+      const { code, message } = MeshError.from(error)
+      if (code !== "storage_unavailable") this.#log("warn", message)
+    }
   }
 
   #expiresAt(entry: Entry): number | null {
@@ -281,9 +349,8 @@ class StoredRegistry implements Registry {
   }
 
   #checkLimits(key: InstanceKey): void {
-    if (this.#state.entry(key)) return
     const { instances, services } = this.#limits
-    if (this.#state.instances >= instances) throw new MeshError("limit_exceeded", `the limit of ${instances} instances is reached`)
+    if (this.#state.instances + this.#arriving >= instances) throw new MeshError("limit_exceeded", `the limit of ${instances} instances is reached`)
     if ((this.#state.view(key.service)?.entries.size ?? 0) === 0 && this.#state.services >= services) {
       throw new MeshError("limit_exceeded", `the limit of ${services} services is reached`)
     }
@@ -301,22 +368,4 @@ class StoredRegistry implements Registry {
 
 function notRegistered(key: InstanceKey): MeshError {
   return new MeshError("not_found", `${keyText(key)} is not registered`)
-}
-
-function describePatch(patch: InstancePatch, own: boolean): string {
-  const parts = Object.entries(patch).map(([name, value]) => (name === "tags" ? "tags changed" : value === null ? `${name} taken back` : `${name} set to ${String(value)}`))
-  return `${parts.join(", ") || "nothing changed"}${own ? " by the instance itself" : ""}`
-}
-
-/** Whether two records say the same; a take-over or a new time stamp alone is no difference worth a write. */
-function sameRecord(a: InstanceRecord, b: InstanceRecord): boolean {
-  return canonical(a) === canonical(b)
-}
-
-function canonical(value: unknown): string {
-  return JSON.stringify(value, (_name, inner: unknown) =>
-    inner !== null && typeof inner === "object" && !Array.isArray(inner)
-      ? Object.fromEntries(Object.entries(inner).sort(([left], [right]) => (left < right ? -1 : 1)))
-      : inner,
-  )
 }

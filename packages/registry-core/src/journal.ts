@@ -2,8 +2,9 @@ import type { JournalEntry } from "@meshwork/contract"
 
 const kept = 10_000
 
-/** The latest changes of each kind, newest last; bounded. */
+/** The latest changes of each kind; bounded. */
 export class Journal {
+  /** Oldest first, so by rising revision. */
   readonly #kinds = new Map<string, JournalEntry[]>()
 
   add(entry: JournalEntry): void {
@@ -16,9 +17,20 @@ export class Journal {
 
   /** Newest first. */
   read(filter: { service?: string; id?: string; limit: number }): JournalEntry[] {
-    const matching = [...this.#kinds.values()].flatMap((entries) =>
-      entries.slice(-kept).filter((entry) => (filter.service === undefined || entry.service === filter.service) && (filter.id === undefined || entry.id === filter.id)),
-    )
-    return matching.sort((a, b) => b.revision - a.revision || b.at - a.at).slice(0, filter.limit)
+    const found: JournalEntry[] = []
+    const ends = [...this.#kinds.values()].map((entries) => ({ entries, at: entries.length - 1, oldest: Math.max(0, entries.length - kept) }))
+    while (found.length < filter.limit) {
+      let newest: (typeof ends)[number] | undefined
+      for (const end of ends) if (end.at >= end.oldest && (newest === undefined || revisionAt(end) > revisionAt(newest))) newest = end
+      const entry = newest?.entries[newest.at]
+      if (newest === undefined || entry === undefined) break
+      newest.at--
+      if ((filter.service === undefined || entry.service === filter.service) && (filter.id === undefined || entry.id === filter.id)) found.push(entry)
+    }
+    return found
   }
+}
+
+function revisionAt(end: { entries: readonly JournalEntry[]; at: number }): number {
+  return end.entries[end.at]?.revision ?? -1
 }

@@ -3,56 +3,80 @@ import type { LeaseClock } from "./lease-clock.ts"
 import type { RegistryState } from "./registry-state.ts"
 import { decideExpiry, leaseEnd, type LeaseView, longestSuspicionMs, ranOutBeforeStop } from "./rules/expiry.ts"
 import type { Entry, ServiceView } from "./service-view.ts"
+import { SuspectProber } from "./suspect-prober.ts"
 
 const tickMs = 500
 const signOfLifeMs = 4000
-const probeEveryMs = 5000
 
 export interface LeaseKeeperOptions {
   clock: Clock
   leases: LeaseClock
   state: RegistryState
   probeSuspect: ((target: { host: string; port: number }) => Promise<boolean>) | undefined
-  remove(entry: Entry, why: string): void
-  suspect(entry: Entry, suspicion: Suspicion): void
-  touch(entry: Entry): void
+  /** Removes an instance unless it was heard since `renewedAt`. Never rejects. */
+  remove(entry: Entry, why: string, renewedAt: number): Promise<void>
+  /** Holds an instance as suspect unless it was heard since `renewedAt`. Never rejects. */
+  suspect(entry: Entry, suspicion: Suspicion, renewedAt: number): Promise<void>
+  /** Tells the storage when an instance was last heard; whether it took it. Never rejects. */
+  touch(entry: Entry): Promise<boolean>
   signOfLife(): void
 }
 
 /** The timers around the expiry rules: ends leases within a second of being due, and tells the storage who lives. */
 export class LeaseKeeper {
   readonly #options: LeaseKeeperOptions
-  readonly #probedAt = new WeakMap<object, number>()
+  readonly #prober: SuspectProber | undefined
+  /** Removals and suspicions that are being stored, so that none is asked for twice. */
+  readonly #underway = new Set<string>()
   readonly #untold = new Set<Entry>()
   #timer: Timer | undefined
   #ticks = 0
 
   constructor(options: LeaseKeeperOptions) {
     this.#options = options
+    const { clock, probeSuspect: probe } = options
+    if (probe === undefined) return
+    const refused = (entry: Entry, renewedAt: number) => {
+      const silence = this.#silence(entry, options.leases.now())
+      this.#remove(
+        entry,
+        `lease expired: last heartbeat ${silence} ago, and ${entry.record.host}:${entry.record.port} refuses connections`,
+        renewedAt,
+      )
+    }
+    this.#prober = new SuspectProber({ clock, probe, refused })
   }
 
   /** Ends what ran out before the storage was last alive, gives everyone else a full ttl, and begins to tick. */
-  start(lastAliveAt: number | null): void {
+  async start(lastAliveAt: number | null): Promise<void> {
+    const over: Promise<void>[] = []
     for (const view of this.#options.state.views()) {
       for (const entry of view.sorted()) {
-        const lease = { ttlSeconds: entry.record.ttlSeconds, renewedAt: entry.storedRenewal }
-        if (ranOutBeforeStop(lease, lastAliveAt)) this.#options.remove(entry, "lease expired before the registry was restarted")
-        else this.leased(entry)
+        const { ttlSeconds, suspect } = entry.record
+        const lease = { ttlSeconds, renewedAt: entry.storedRenewal, ...(suspect ? { suspectUntil: suspect.until } : {}) }
+        this.leased(entry)
+        if (!ranOutBeforeStop(lease, lastAliveAt)) continue
+        const silence = (((lastAliveAt ?? 0) - entry.storedRenewal) / 1000).toFixed(1)
+        over.push(
+          this.#options.remove(entry, `lease expired before the registry stopped: last heartbeat stored ${silence} s earlier`, entry.renewedAt),
+        )
       }
     }
+    await Promise.all(over)
     this.#arm()
   }
 
   stop(): void {
     this.#timer?.cancel()
     this.#timer = undefined
+    this.#prober?.stop()
     this.#tell()
   }
 
-  /** Takes note of a lease that may be due sooner than any other of its service. */
+  /** Takes note of a lease that may be due sooner than any other of its service, or of a suspect to be looked at. */
   leased(entry: Entry): void {
     const view = this.#options.state.view(entry.record.service)
-    if (view) view.nextDueAt = Math.min(view.nextDueAt, this.end(entry))
+    if (view) view.nextDueAt = Math.min(view.nextDueAt, entry.record.suspect ? Number.NEGATIVE_INFINITY : this.end(entry))
   }
 
   /** Takes note of a heartbeat; the storage is told when what it knows is older than half a ttl. */
@@ -89,64 +113,62 @@ export class LeaseKeeper {
     for (const id of decision.expire) {
       const entry = view.entries.get(id)
       if (entry === undefined) continue
-      view.ranOut.push({ at: now, ttlMs: entry.record.ttlSeconds * 1000 })
-      const silence = ((now - entry.renewedAt) / 1000).toFixed(1)
-      const held = entry.record.suspect ? `; held as suspect for ${((now - entry.renewedAt) / 1000 - entry.record.ttlSeconds).toFixed(0)} s` : ""
-      this.#options.remove(entry, `lease expired: last heartbeat ${silence} s ago${held}`)
+      const { suspect } = entry.record
+      const held = suspect ? `; held as suspect for ${((this.#options.clock.now() - suspect.since) / 1000).toFixed(0)} s` : ""
+      this.#remove(entry, `lease expired: last heartbeat ${this.#silence(entry, now)} ago${held}`, entry.renewedAt)
     }
     for (const id of decision.suspect) this.#hold(view, id, now)
-    view.nextDueAt = Math.min(decision.nextDueAt, this.#probeSuspects(view, now))
-    // What was decided is not stored yet; until it is, look again at every tick.
-    if (decision.expire.length > 0 || decision.suspect.length > 0) view.nextDueAt = now
+    // What was decided is not stored yet; until it is, reads leave it out and every tick looks again.
+    const undecided = decision.expire.length > 0 || decision.suspect.length > 0
+    view.nextDueAt = undecided
+      ? Number.NEGATIVE_INFINITY
+      : Math.min(decision.nextDueAt, now + (this.#prober?.look(view.entries.values()) ?? Number.POSITIVE_INFINITY))
   }
 
   #hold(view: ServiceView, id: string, now: number): void {
     const entry = view.entries.get(id)
     if (entry === undefined) return
-    const wall = this.#options.clock.now()
-    const silence = ((now - entry.renewedAt) / 1000).toFixed(1)
+    const since = this.#options.clock.now()
+    const until = since + longestSuspicionMs
     const reason =
-      `suspect: no heartbeat for ${silence} s, like at least half of ${view.name}; ` +
-      `serves again when heard, goes when a probe refuses it or at ${new Date(wall + longestSuspicionMs).toISOString()}`
-    this.#options.suspect(entry, { since: wall, until: wall + longestSuspicionMs, reason })
+      `suspect: no heartbeat for ${this.#silence(entry, now)}, like at least half of ${view.name}; ` +
+      `serves again when heard, goes when its port refuses or at ${new Date(until).toISOString()}`
+    this.#once(entry, () => this.#options.suspect(entry, { since, until, reason }, entry.renewedAt))
   }
 
-  /** Probes suspects that no check probes; returns when to look again. */
-  #probeSuspects(view: ServiceView, now: number): number {
-    const { probeSuspect } = this.#options
-    let next = Number.POSITIVE_INFINITY
-    for (const entry of view.entries.values()) {
-      if (entry.record.suspect === undefined || entry.record.check !== undefined || probeSuspect === undefined) continue
-      const due = (this.#probedAt.get(entry.record) ?? Number.NEGATIVE_INFINITY) + probeEveryMs
-      if (due > now) {
-        next = Math.min(next, due)
-        continue
-      }
-      this.#probedAt.set(entry.record, now)
-      next = Math.min(next, now + probeEveryMs)
-      void probeSuspect({ host: entry.record.host, port: entry.record.port }).then(
-        (listens) => {
-          if (!listens) this.#options.remove(entry, `lease expired: no heartbeat, and ${entry.record.host}:${entry.record.port} refuses connections`)
-        },
-        () => {},
-      )
-    }
-    return next
+  #remove(entry: Entry, why: string, renewedAt: number): void {
+    this.#once(entry, () => this.#options.remove(entry, why, renewedAt))
+  }
+
+  #once(entry: Entry, work: () => Promise<void>): void {
+    const key = `${entry.record.service}/${entry.record.id}`
+    if (this.#underway.has(key)) return
+    this.#underway.add(key)
+    void work().finally(() => this.#underway.delete(key))
   }
 
   #tell(): void {
     for (const entry of this.#untold) {
+      const before = entry.storedRenewal
       entry.storedRenewal = entry.renewedWall
-      this.#options.touch(entry)
+      void this.#options.touch(entry).then((told) => {
+        if (!told) entry.storedRenewal = before
+      })
     }
     this.#untold.clear()
+  }
+
+  #silence(entry: Entry, now: number): string {
+    return `${((now - entry.renewedAt) / 1000).toFixed(1)} s`
   }
 
   #lease(entry: Entry): LeaseView {
     const { ttlSeconds, suspect, id } = entry.record
     const lease: LeaseView = { id, ttlMs: ttlSeconds * 1000, renewedAt: entry.renewedAt }
     // `until` is a wall clock instant, which may jump; what is left of it never grows beyond the bound.
-    if (suspect) lease.suspectUntil = (entry.heldUntil ??= this.#options.leases.now() + Math.min(longestSuspicionMs, Math.max(0, suspect.until - this.#options.clock.now())))
+    if (suspect)
+      lease.suspectUntil = entry.heldUntil ??=
+        this.#options.leases.now() + Math.min(longestSuspicionMs, Math.max(0, suspect.until - this.#options.clock.now()))
     return lease
   }
 

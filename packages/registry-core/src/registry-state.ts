@@ -1,4 +1,4 @@
-import type { Clock, InstanceKey, WatchToken } from "@meshwork/contract"
+import type { InstanceKey, WatchToken } from "@meshwork/contract"
 import { Journal } from "./journal.ts"
 import type { LeaseClock } from "./lease-clock.ts"
 import { derived } from "./rules/derive.ts"
@@ -11,7 +11,6 @@ const emptyViewsKept = 20_000
 export class RegistryState {
   readonly journal: Journal = new Journal()
   readonly #views = new Map<string, ServiceView>()
-  readonly #clock: Clock
   readonly #leases: LeaseClock
   readonly #changed: (service: string) => void
   /** Removals up to here are no longer remembered for services without instances. */
@@ -21,8 +20,7 @@ export class RegistryState {
   #instances = 0
   #services = 0
 
-  constructor(clock: Clock, leases: LeaseClock, changed: (service: string) => void) {
-    this.#clock = clock
+  constructor(leases: LeaseClock, changed: (service: string) => void) {
     this.#leases = leases
     this.#changed = changed
   }
@@ -95,7 +93,6 @@ export class RegistryState {
     if (view === undefined) this.#views.set(record.service, (view = new ServiceView(record.service, revision - 1)))
     const before = view.entries.get(record.id)
     const instance = derived(record)
-    const wall = this.#clock.now()
     const entry: Entry = {
       record,
       version: stored.version,
@@ -103,8 +100,10 @@ export class RegistryState {
       json: JSON.stringify(instance),
       revision,
       renewedAt: before?.renewedAt ?? this.#leases.now(),
-      renewedWall: before?.renewedWall ?? stored.renewedAt ?? wall,
+      renewedWall: before?.renewedWall ?? stored.renewedAt ?? record.registeredAt,
       storedRenewal: before?.storedRenewal ?? stored.renewedAt ?? record.registeredAt,
+      // A verdict about a suspect does not begin its time anew.
+      ...(before?.heldUntil === undefined || record.suspect === undefined ? {} : { heldUntil: before.heldUntil }),
       ...(before?.load === undefined || before.record.boot !== record.boot ? {} : { load: before.load }),
     }
     if (before === undefined) this.#instances++

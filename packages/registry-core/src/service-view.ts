@@ -27,6 +27,7 @@ interface Removed {
 }
 
 const maxRemoved = 1000
+const maxHandedOut = 64
 
 /** One service: its instances and everything that is derived from them once per change. */
 export class ServiceView {
@@ -41,7 +42,13 @@ export class ServiceView {
   #removed: Removed[] = []
   /** Changes up to here can no longer be told apart. */
   #floor: number
+  /** Where this process began to count; what a subscriber of an earlier one holds has another number. */
+  #start = -1
+  /** Revisions of this service that subscribers hold, oldest first; bounded. */
+  #handedOut: number[] = []
   #sorted: Entry[] | undefined
+  #instances: readonly Instance[] | undefined
+  #serving: number | undefined
 
   constructor(name: string, floor: number) {
     this.name = name
@@ -52,6 +59,7 @@ export class ServiceView {
   startAt(revision: number): void {
     this.revision = revision
     this.#floor = revision
+    this.#start = revision
     for (const entry of this.entries.values()) entry.revision = revision
   }
 
@@ -61,16 +69,15 @@ export class ServiceView {
   }
 
   put(id: string, entry: Entry): void {
+    if (!this.entries.has(id)) this.#removed = this.#removed.filter((removed) => removed.id !== id)
+    this.#place(id, entry)
     this.entries.set(id, entry)
-    this.#sorted = undefined
-    const last = this.#removed.findIndex((removed) => removed.id === id)
-    if (last >= 0) this.#removed.splice(last, 1)
   }
 
   delete(id: string, revision: number, why: string): void {
+    this.#place(id, undefined)
     this.entries.delete(id)
-    this.revision = Math.max(this.revision, revision)
-    this.#sorted = undefined
+    this.touched(revision)
     this.#removed.push({ id, why, revision })
     if (this.#removed.length > maxRemoved) this.#floor = this.#removed.shift()?.revision ?? this.#floor
   }
@@ -81,9 +88,58 @@ export class ServiceView {
     return this.#sorted
   }
 
-  /** What changed after `revision`; undefined when only a snapshot can say. */
-  changesSince(revision: number): { upserted: Entry[]; removed: Removed[] } | undefined {
-    if (revision < this.#floor) return undefined
-    return { upserted: this.sorted().filter((entry) => entry.revision > revision), removed: this.#removed.filter((removed) => removed.revision > revision) }
+  /** Instances by id; the same array until one changes. */
+  instances(): readonly Instance[] {
+    this.#instances ??= this.sorted().map((entry) => entry.instance)
+    return this.#instances
+  }
+
+  /** How many instances serve. */
+  serving(): number {
+    this.#serving ??= this.instances().reduce((count, instance) => count + (instance.standing === "serving" ? 1 : 0), 0)
+    return this.#serving
+  }
+
+  /** Notes that subscribers now hold the present revision. */
+  handOut(): void {
+    const last = this.#handedOut.at(-1)
+    if (last === this.revision) return
+    this.#handedOut.push(this.revision)
+    if (this.#handedOut.length > maxHandedOut) this.#handedOut.shift()
+  }
+
+  /**
+   * The revision of this service that a subscriber holds who has seen everything up to `seen`: one for all who hold the same, so that they can
+   * share a frame. Undefined when it is not known, or when the changes since then are not.
+   */
+  heldBy(seen: number): number | undefined {
+    const held = this.#handedOut.findLast((revision) => revision <= seen)
+    return held === undefined || held < this.#floor || held <= this.#start ? undefined : held
+  }
+
+  /** What changed after `revision`, a result of `heldBy`. */
+  changesSince(revision: number): { upserted: Entry[]; removed: Removed[] } {
+    return {
+      upserted: this.sorted().filter((entry) => entry.revision > revision),
+      removed: this.#removed.filter((removed) => removed.revision > revision),
+    }
+  }
+
+  /** Keeps the order without sorting again: one change in a large service costs one search. */
+  #place(id: string, entry: Entry | undefined): void {
+    this.#instances = undefined
+    this.#serving = undefined
+    const sorted = this.#sorted
+    if (sorted === undefined) return
+    let low = 0
+    for (let high = sorted.length; low < high; ) {
+      const middle = (low + high) >>> 1
+      const candidate = sorted[middle]
+      if (candidate !== undefined && candidate.record.id < id) low = middle + 1
+      else high = middle
+    }
+    const present = sorted[low]?.record.id === id ? 1 : 0
+    if (entry === undefined) sorted.splice(low, present)
+    else sorted.splice(low, present, entry)
   }
 }

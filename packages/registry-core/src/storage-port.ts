@@ -74,11 +74,7 @@ export type StorageOp =
   | { op: "touch"; key: InstanceKey; renewedAt: number }
 
 /** What became of one op. `revision` is the counter after it; a touch answers with the unchanged one. */
-export type OpResult =
-  | { ok: true; version: string; revision: number }
-  | { ok: false; why: "conflict" | "missing"; current: StoredRecord | null }
+export type OpResult = { ok: true; version: string; revision: number } | { ok: false; why: "conflict" | "missing"; current: StoredRecord | null }
 
 /** A change as a shared storage reports it to every server. */
-export type StorageChange =
-  | { op: "put"; stored: StoredRecord; cause: Cause }
-  | { op: "delete"; key: InstanceKey; revision: number; cause: Cause }
+export type StorageChange = { op: "put"; stored: StoredRecord; cause: Cause } | { op: "delete"; key: InstanceKey; revision: number; cause: Cause }

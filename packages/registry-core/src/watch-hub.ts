@@ -1,6 +1,7 @@
 import { type Clock, MeshError, type Timer, type WatchToken } from "@meshwork/contract"
 import type { Watch, WatchFrame, WatchOptions } from "./registry.ts"
 import type { ServiceView } from "./service-view.ts"
+import { Subscription } from "./subscription.ts"
 
 const coalesceMs = 20
 const futureTokenPatienceMs = 2000
@@ -52,14 +53,16 @@ export class WatchHub {
     for (const subscription of this.#byService.get(service) ?? []) this.#mark(subscription, service)
   }
 
-  /** The frame that brings a subscriber from `from` to the present state of a service; the same object for everyone who needs it. */
-  frame(view: ServiceView, from: number | undefined): WatchFrame {
+  /** The frame that brings a subscriber who saw everything up to `seen` to the present state of a service; shared by all who hold the same. */
+  frame(view: ServiceView, seen: number | undefined): WatchFrame {
     let cached = this.#frames.get(view)
     if (cached?.revision !== view.revision) this.#frames.set(view, (cached = { revision: view.revision, changes: new Map() }))
-    const changes = from === undefined ? undefined : view.changesSince(from)
-    if (from === undefined || changes === undefined) return (cached.snapshot ??= this.#snapshot(view))
+    const from = seen === undefined ? undefined : view.heldBy(seen)
+    view.handOut()
+    if (from === undefined) return (cached.snapshot ??= this.#snapshot(view))
     let frame = cached.changes.get(from)
     if (frame === undefined) {
+      const changes = view.changesSince(from)
       const upserted = changes.upserted.map((entry) => entry.json).join()
       const removed = JSON.stringify(changes.removed.map(({ id, why }) => ({ id, why })))
       frame = this.#make("change", view.name, view.revision, `"from":${from},"upserted":[${upserted}],"removed":${removed}`)
@@ -139,106 +142,5 @@ export class WatchHub {
     const waiting = [...this.#waiting]
     this.#waiting.clear()
     for (const subscription of waiting) subscription.wake()
-  }
-}
-
-class Subscription implements Watch {
-  readonly #hub: WatchHub
-  readonly #state: WatchedState
-  readonly #options: WatchOptions
-  readonly #wake: () => void
-  readonly #sent = new Map<string, number>()
-  readonly #dirty = new Set<string>()
-  /** Revision up to which services without an entry in `#sent` have been seen. */
-  #base: number | undefined
-  #first: "pending" | "reset" | "resume" | "done" = "pending"
-  #patience: Timer | undefined
-  #awake = false
-  #closed = false
-
-  constructor(hub: WatchHub, state: WatchedState, options: WatchOptions, wake: () => void) {
-    this.#hub = hub
-    this.#state = state
-    this.#options = options
-    this.#wake = wake
-    const { resume } = options
-    const position = state.position
-    if (resume === undefined) this.#first = "resume"
-    else if (resume.epoch !== position.epoch) this.#first = "reset"
-    else if (resume.revision <= position.revision) [this.#first, this.#base] = ["resume", resume.revision]
-    else this.#patience = hub.later(() => this.#future(resume))
-  }
-
-  mark(service: string): void {
-    this.#dirty.add(service)
-  }
-
-  wake(): void {
-    if (this.#awake || this.#closed || this.#first === "pending") return
-    this.#awake = true
-    this.#wake()
-  }
-
-  take(): WatchFrame[] {
-    this.#awake = false
-    if (this.#closed || this.#first === "pending") return []
-    const frames = this.#first === "done" ? [] : this.#opening()
-    for (const service of this.#dirty) this.#push(frames, service)
-    this.#dirty.clear()
-    const synced = this.#first !== "done"
-    this.#first = "done"
-    if (synced) frames.push(this.#stamped("synced", this.#options.services === undefined ? { services: [...this.#names()] } : {}))
-    const last = frames.pop()
-    if (last !== undefined) frames.push(this.#hub.closing(last))
-    return frames
-  }
-
-  close(): void {
-    if (this.#closed) return
-    this.#closed = true
-    this.#patience?.cancel()
-    this.#hub.forget(this, this.#options.services)
-  }
-
-  #future(resume: WatchToken): void {
-    const position = this.#state.position
-    if (resume.epoch === position.epoch && resume.revision <= position.revision) [this.#first, this.#base] = ["resume", resume.revision]
-    else this.#first = "reset"
-    this.#hub.wakeSoon(this)
-  }
-
-  #opening(): WatchFrame[] {
-    const frames: WatchFrame[] = []
-    if (this.#first === "reset") frames.push(this.#stamped("reset", { why: "this registry counts anew, or never got as far as the subscriber's token" }))
-    const fresh = new Set(this.#options.fresh)
-    for (const service of this.#options.services ?? this.#names()) {
-      if (fresh.has(service) && this.#base !== undefined) this.#sent.set(service, -1)
-      this.#push(frames, service)
-    }
-    return frames
-  }
-
-  #names(): string[] {
-    return [...this.#state.views()].filter((view) => view.entries.size > 0).map((view) => view.name)
-  }
-
-  #push(frames: WatchFrame[], service: string): void {
-    this.#dirty.delete(service)
-    const view = this.#state.view(service)
-    const known = this.#sent.get(service) ?? this.#base
-    const from = known === -1 ? undefined : known
-    if (view === undefined) {
-      const knows = from !== undefined && from >= this.#state.floor
-      if (!knows) frames.push(this.#hub.emptySnapshot(service))
-      this.#sent.set(service, knows ? from : this.#state.position.revision)
-      return
-    }
-    if (from !== undefined && view.revision <= from) return
-    frames.push(this.#hub.frame(view, from))
-    this.#sent.set(service, view.revision)
-  }
-
-  #stamped(event: "synced" | "reset", data: Record<string, unknown>): WatchFrame {
-    return { event, json: Buffer.from(JSON.stringify({ ...this.#state.position, at: this.#hub.now(), ...data })) }
   }
 }

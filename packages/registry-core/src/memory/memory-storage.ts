@@ -40,7 +40,8 @@ class MemoryStorage implements RegistryStorage {
       current.renewedAt = op.renewedAt
       return { ok: true, version: current.version, revision: this.#revision }
     }
-    if ((current?.version ?? null) !== op.ifVersion) return { ok: false, why: current === null ? "missing" : "conflict", current: current && structuredClone(current) }
+    if ((current?.version ?? null) !== op.ifVersion)
+      return { ok: false, why: current === null ? "missing" : "conflict", current: current && structuredClone(current) }
     const revision = ++this.#revision
     const version = String(revision)
     if (op.op === "put") this.#records.set(text, { record: structuredClone(op.record), version, revision })

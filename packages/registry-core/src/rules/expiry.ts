@@ -20,9 +20,10 @@ export interface ExpiryDecision {
   nextDueAt: number
 }
 
-/** When a lease is over. */
+/** When a lease is over: for a suspect when both its own time and the time it is held for are up. */
 export function leaseEnd(lease: LeaseView): number {
-  return lease.ttlMs === 0 ? Number.POSITIVE_INFINITY : (lease.suspectUntil ?? lease.renewedAt + lease.ttlMs)
+  if (lease.ttlMs === 0) return Number.POSITIVE_INFINITY
+  return Math.max(lease.renewedAt + lease.ttlMs, lease.suspectUntil ?? Number.NEGATIVE_INFINITY)
 }
 
 /**
@@ -34,26 +35,32 @@ export function decideExpiry(leases: readonly LeaseView[], ranOutLately: number,
   const leased = leases.filter((lease) => lease.ttlMs > 0)
   const over = leased.filter((lease) => leaseEnd(lease) < now)
   const fresh = over.filter((lease) => lease.suspectUntil === undefined)
-  const decision: ExpiryDecision = { expire: over.filter((lease) => lease.suspectUntil !== undefined).map((lease) => lease.id), suspect: [], nextDueAt: Number.POSITIVE_INFINITY }
+  const decision: ExpiryDecision = {
+    expire: over.filter((lease) => lease.suspectUntil !== undefined).map((lease) => lease.id),
+    suspect: [],
+    nextDueAt: Number.POSITIVE_INFINITY,
+  }
   if (fresh.length > 0) {
     const late = leased.filter((lease) => now - lease.renewedAt > lease.ttlMs / 2)
     const all = leased.length + ranOutLately
-    if (all >= 3 && (late.length + ranOutLately) * 2 >= all) decision.suspect = late.filter((lease) => lease.suspectUntil === undefined).map((lease) => lease.id)
+    if (all >= 3 && (late.length + ranOutLately) * 2 >= all)
+      decision.suspect = late.filter((lease) => lease.suspectUntil === undefined).map((lease) => lease.id)
     else decision.expire.push(...fresh.map((lease) => lease.id))
   }
   const held = new Set(decision.suspect)
   for (const lease of leased) {
-    const end = held.has(lease.id) ? now + longestSuspicionMs : leaseEnd(lease)
+    const end = leaseEnd(held.has(lease.id) ? { ...lease, suspectUntil: now + longestSuspicionMs } : lease)
     if (end >= now && end < decision.nextDueAt) decision.nextDueAt = end
   }
   return decision
 }
 
 /**
- * Whether a stored lease ran out before the server stopped: its latest possible end (the store may be half a ttl behind) lies more than 2 s
- * before the store's last sign of life.
+ * Whether a stored lease ran out before the server stopped: its latest possible end (the store may be half a ttl behind, and suspects are
+ * held longer) lies more than 2 s before the store's last sign of life. All in Unix ms.
  */
-export function ranOutBeforeStop(lease: { ttlSeconds: number; renewedAt: number }, lastAliveAt: number | null): boolean {
+export function ranOutBeforeStop(lease: { ttlSeconds: number; renewedAt: number; suspectUntil?: number }, lastAliveAt: number | null): boolean {
   if (lease.ttlSeconds === 0 || lastAliveAt === null) return false
-  return lease.renewedAt + lease.ttlSeconds * 1500 < lastAliveAt - 2000
+  const end = Math.max(lease.renewedAt + lease.ttlSeconds * 1500, lease.suspectUntil ?? Number.NEGATIVE_INFINITY)
+  return end < lastAliveAt - 2000
 }

@@ -6,12 +6,13 @@ type Json = InstanceRecord["tags"][string]
 export function mergePatch(target: Json | undefined, patch: Json): Json {
   if (patch === null || typeof patch !== "object" || Array.isArray(patch)) return patch
   const base = target !== null && typeof target === "object" && !Array.isArray(target) ? target : {}
-  const merged: Record<string, Json> = { ...base }
+  // A map, because `__proto__` is a name like any other here.
+  const merged = new Map<string, Json>(Object.entries(base))
   for (const [name, value] of Object.entries(patch)) {
-    if (value === null) delete merged[name]
-    else merged[name] = mergePatch(merged[name], value)
+    if (value === null) merged.delete(name)
+    else merged.set(name, mergePatch(merged.get(name), value))
   }
-  return merged
+  return Object.fromEntries(merged)
 }
 
 /** The record after a patch: the instance's own wish when `own`, else an operator's override; null takes either back. */
@@ -44,4 +45,12 @@ function mergedTags(current: InstanceRecord, patch: InstancePatch["tags"]): Inst
   const parsed = tagsSchema.safeParse(mergePatch(current.tags, patch))
   if (!parsed.success) throw new MeshError("invalid_request", "tags: must be at most 16 KiB as JSON after the merge")
   return parsed.data
+}
+
+/** A sentence for the journal. */
+export function describePatch(patch: InstancePatch, own: boolean): string {
+  const parts = Object.entries(patch).map(([name, value]) =>
+    name === "tags" ? "tags changed" : value === null ? `${name} taken back` : `${name} set to ${String(value)}`,
+  )
+  return `${parts.join(", ") || "nothing changed"}${own ? " by the instance itself" : ""}`
 }

@@ -87,7 +87,11 @@ export function describeStorage(name: string, options: DescribeStorageOptions): 
       const key = { service: "a", id: "1" }
       const first = accepted((await storage.commit([put(sampleRecord("a", "1"))]))[0])
       const second = accepted((await storage.commit([put(sampleRecord("a", "1", { port: 9001 }), first.version)]))[0])
-      expect((await storage.commit([remove(key, first.version)]))[0]).toMatchObject({ ok: false, why: "conflict", current: { version: second.version } })
+      expect((await storage.commit([remove(key, first.version)]))[0]).toMatchObject({
+        ok: false,
+        why: "conflict",
+        current: { version: second.version },
+      })
       const gone = accepted((await storage.commit([remove(key, second.version)]))[0])
       expect(gone.revision).toBeGreaterThan(second.revision)
       const again = accepted((await storage.commit([put(sampleRecord("a", "1"))]))[0])
@@ -165,26 +169,31 @@ export function describeStorage(name: string, options: DescribeStorageOptions): 
       await expect(storage.commit([put(sampleRecord("a", "1"))])).rejects.toMatchObject({ code: "storage_unavailable" })
     })
 
-    it(deviations.volatile === undefined ? "a restart finds everything that was acknowledged" : `a restart begins empty with a new epoch: ${deviations.volatile}`, async () => {
-      const open = await dataSet()
-      const first = await open()
-      const kept = sampleRecord("a", "1", { later: true })
-      const before = Date.now()
-      const { version, revision } = accepted((await first.storage.commit([put(kept), put(sampleRecord("a", "2"))]))[0])
-      const [, second] = await first.storage.commit([{ op: "touch", key: kept, renewedAt: 1234 }, put(sampleRecord("a", "3"))])
-      const third = accepted(second)
-      const last = accepted((await first.storage.commit([remove({ service: "a", id: "3" }, third.version)]))[0])
-      await first.storage.close()
-      const { state } = await open()
-      if (deviations.volatile !== undefined) {
-        expect(state).toMatchObject({ records: [], revision: 0, lastAliveAt: null })
-        expect(state.epoch).not.toBe(first.state.epoch)
-        return
-      }
-      const byId = (a: StoredRecord, b: StoredRecord) => (a.record.id < b.record.id ? -1 : 1)
-      expect([state.epoch, state.revision, state.problems]).toEqual([first.state.epoch, last.revision, []])
-      expect(state.records.sort(byId)).toMatchObject([{ record: kept, version, revision, renewedAt: 1234 }, { record: { id: "2" } }])
-      expect(state.lastAliveAt).toBeGreaterThanOrEqual(before - 1000)
-    })
+    it(
+      deviations.volatile === undefined
+        ? "a restart finds everything that was acknowledged"
+        : `a restart begins empty with a new epoch: ${deviations.volatile}`,
+      async () => {
+        const open = await dataSet()
+        const first = await open()
+        const kept = sampleRecord("a", "1", { later: true })
+        const before = Date.now()
+        const { version, revision } = accepted((await first.storage.commit([put(kept), put(sampleRecord("a", "2"))]))[0])
+        const [, second] = await first.storage.commit([{ op: "touch", key: kept, renewedAt: 1234 }, put(sampleRecord("a", "3"))])
+        const third = accepted(second)
+        const last = accepted((await first.storage.commit([remove({ service: "a", id: "3" }, third.version)]))[0])
+        await first.storage.close()
+        const { state } = await open()
+        if (deviations.volatile !== undefined) {
+          expect(state).toMatchObject({ records: [], revision: 0, lastAliveAt: null })
+          expect(state.epoch).not.toBe(first.state.epoch)
+          return
+        }
+        const byId = (a: StoredRecord, b: StoredRecord) => (a.record.id < b.record.id ? -1 : 1)
+        expect([state.epoch, state.revision, state.problems]).toEqual([first.state.epoch, last.revision, []])
+        expect(state.records.sort(byId)).toMatchObject([{ record: kept, version, revision, renewedAt: 1234 }, { record: { id: "2" } }])
+        expect(state.lastAliveAt).toBeGreaterThanOrEqual(before - 1000)
+      },
+    )
   })
 }

@@ -1,0 +1,307 @@
+import { ManualClock } from "@meshwork/contract/testing"
+import { expect, it } from "vitest"
+import { createMemoryStorage } from "./memory/index.ts"
+import type { Registry } from "./registry.ts"
+import type { RegistryStorage, StorageOp } from "./storage-port.ts"
+import { openRegistry, sampleRegistration } from "./testing/index.ts"
+
+const by = { origin: "api", by: "test" } as const
+
+async function fleet(registry: Registry, size: number, changes: Parameters<typeof sampleRegistration>[0] = {}) {
+  const keys = Array.from({ length: size }, (_, index) => ({ service: "s", id: `i${String(index).padStart(5, "0")}` }))
+  await Promise.all(keys.map((key, index) => registry.register(key, sampleRegistration({ port: 1000 + (index % 60_000), ...changes }), by)))
+  return keys
+}
+
+const ids = (registry: Registry) => registry.list("s").instances.map((instance) => instance.id)
+const standings = (registry: Registry) => registry.list("s").instances.map((instance) => instance.standing)
+
+/** Moves time in steps of a second, with heartbeats every 5 s from those that live. */
+async function live(clock: ManualClock, registry: Registry, keys: readonly { service: string; id: string }[], seconds: number) {
+  for (let second = 1; second <= seconds; second++) {
+    await clock.advance(1000)
+    if (second % 5 === 0) for (const key of keys) registry.heartbeat(key)
+  }
+}
+
+it("an instance stays as long as it is heard, and goes within a second of its lease's end", async () => {
+  const { registry, clock } = await openRegistry()
+  const [heard, silent] = await fleet(registry, 2)
+  if (!heard || !silent) throw new Error("no fleet")
+  await live(clock, registry, [heard], 30)
+  expect(ids(registry)).toEqual([heard.id, silent.id])
+  await clock.advance(1000)
+  expect(ids(registry)).toEqual([heard.id])
+  expect(registry.journal({ id: silent.id, limit: 1 })[0]).toMatchObject({
+    what: "expired",
+    by: "registry",
+    why: expect.stringMatching(/^lease expired: last heartbeat 30\.\d s ago$/),
+  })
+  expect(registry.heartbeat(silent)).toEqual({ status: 404 })
+})
+
+it("a read after the end leaves the instance out before the timer has run, and writes nothing", async () => {
+  const { registry, clock } = await openRegistry()
+  const [key] = await fleet(registry, 1)
+  if (!key) throw new Error("no fleet")
+  await clock.advance(29_800)
+  const { revision } = registry.position
+  clock.pause(400)
+  expect([registry.list("s").instances, registry.get(key), registry.services(), registry.position.revision]).toEqual([[], undefined, [], revision])
+})
+
+it("ttl 0 never runs out", async () => {
+  const { registry, clock } = await openRegistry()
+  const [key] = await fleet(registry, 1, { ttlSeconds: 0 })
+  await clock.advance(24 * 3600_000)
+  expect(key && registry.get(key)?.lease).toMatchObject({ expiresAt: null })
+})
+
+it("a pause of the registry's own process extends every lease by the pause", async () => {
+  const { registry, clock } = await openRegistry()
+  const keys = await fleet(registry, 2)
+  await clock.advance(20_000)
+  clock.pause(60_000)
+  expect(ids(registry)).toHaveLength(2)
+  await clock.advance(9000)
+  expect(ids(registry)).toHaveLength(2)
+  expect(keys[0] && registry.heartbeat(keys[0])).toMatchObject({ status: 200 })
+  await clock.advance(2000)
+  expect(ids(registry)).toEqual([keys[0]?.id])
+})
+
+it("a jump of the wall clock expires nothing and saves nobody", async () => {
+  const { registry, clock } = await openRegistry()
+  const [key] = await fleet(registry, 1)
+  clock.jumpWall(7 * 24 * 3600_000)
+  await clock.advance(20_000)
+  expect(key && registry.get(key)?.standing).toBe("serving")
+  clock.jumpWall(-14 * 24 * 3600_000)
+  await clock.advance(11_000)
+  expect(ids(registry)).toEqual([])
+})
+
+it("half a fleet killed on living hosts is gone within ttl + 2 s", async () => {
+  const dead = new Set<number>()
+  const { registry, clock } = await openRegistry({ probeSuspect: ({ port }) => Promise.resolve(!dead.has(port)) })
+  const keys = await fleet(registry, 12)
+  for (let index = 0; index < 6; index++) dead.add(1000 + index)
+  await live(clock, registry, keys.slice(6), 32)
+  expect(ids(registry)).toEqual(keys.slice(6).map((key) => key.id))
+  expect(standings(registry)).toEqual(Array(6).fill("serving"))
+  expect(registry.journal({ id: "i00000", limit: 1 })[0]?.why).toMatch(/last heartbeat 3\d\.\d s ago, and 127\.0\.0\.1:1000 refuses connections/)
+})
+
+it("half a fleet on unreachable hosts is held as suspect, and released by the bound", async () => {
+  const { registry, clock } = await openRegistry({ probeSuspect: () => Promise.resolve(true) })
+  const keys = await fleet(registry, 12)
+  await live(clock, registry, keys.slice(6), 35)
+  expect(standings(registry)).toEqual([...Array<string>(6).fill("suspect"), ...Array<string>(6).fill("serving")])
+  expect(registry.list("s").instances[0]?.why).toMatch(
+    /no heartbeat for 3\d\.\d s, like at least half of s; serves again when heard, goes when its port refuses or at 20/,
+  )
+  await live(clock, registry, keys.slice(6), 290)
+  expect(standings(registry).filter((standing) => standing === "suspect")).toHaveLength(6)
+  await live(clock, registry, keys.slice(6), 10)
+  expect(standings(registry)).toEqual(Array(6).fill("serving"))
+  expect(registry.journal({ id: "i00000", limit: 1 })[0]?.why).toMatch(/held as suspect for 30\d s$/)
+})
+
+it("a suspect that is heard serves again, by heartbeat or by registration", async () => {
+  const { registry, clock } = await openRegistry({ probeSuspect: () => Promise.resolve(true) })
+  const keys = await fleet(registry, 3)
+  await clock.advance(32_000)
+  expect(standings(registry)).toEqual(["suspect", "suspect", "suspect"])
+  if (keys[0]) registry.heartbeat(keys[0])
+  if (keys[1]) await registry.register(keys[1], sampleRegistration({ port: 1001 }), by)
+  await clock.advance(20)
+  expect(standings(registry)).toEqual(["serving", "serving", "suspect"])
+  expect(registry.journal({ limit: 1, id: "i00000" })[0]).toMatchObject({ what: "heard" })
+})
+
+it("a heartbeat that arrives while a suspect is probed has the last word", async () => {
+  let answer: (listens: boolean) => void = () => {}
+  const { registry, clock } = await openRegistry({ probeSuspect: () => new Promise((resolve) => (answer = resolve)) })
+  const keys = await fleet(registry, 3)
+  await clock.advance(32_000)
+  for (const key of keys) registry.heartbeat(key)
+  answer(false)
+  await clock.advance(1000)
+  expect(standings(registry)).toEqual(["serving", "serving", "serving"])
+})
+
+it("two of two may go at once: protection begins with three", async () => {
+  const { registry, clock } = await openRegistry({ probeSuspect: () => Promise.resolve(true) })
+  await fleet(registry, 2)
+  await clock.advance(31_000)
+  expect(ids(registry)).toEqual([])
+})
+
+it("suspects without anyone to ask go when a verdict says failing", async () => {
+  const { registry, clock } = await openRegistry()
+  const [key] = await fleet(registry, 3, { check: { method: "ping" } })
+  if (!key) throw new Error("no fleet")
+  await clock.advance(31_000)
+  await registry.reportHealth(key, { status: "failing", reason: "refused", by: "poller" })
+  expect(registry.get(key)).toBeUndefined()
+})
+
+/** A memory storage that is opened again with what it held, as a durable one is. */
+function durable(inner: RegistryStorage = createMemoryStorage()): {
+  storage: () => RegistryStorage
+  ops: StorageOp[]
+  lastAliveAt: (at: number) => void
+  fail: (error?: Error) => void
+} {
+  const records = new Map<string, { put: Extract<StorageOp, { op: "put" }>; version: string; revision: number; renewedAt?: number }>()
+  const ops: StorageOp[] = []
+  let lastAliveAt: number | null = null
+  let revision = 0
+  let epoch = ""
+  let fault: Error | undefined
+  const storage = (): RegistryStorage => ({
+    name: "durable",
+    close: () => Promise.resolve(),
+    open: async () => {
+      const state = await inner.open()
+      epoch ||= state.epoch
+      const again = [...records.values()]
+      await inner.commit(again.map(({ put }) => ({ ...put, ifVersion: null })))
+      for (const [index, kept] of again.entries()) kept.version = String(index + 1)
+      revision = Math.max(revision, again.length)
+      const stored = again.map(({ put, version, renewedAt }) => ({
+        record: put.record,
+        version,
+        revision,
+        ...(renewedAt === undefined ? {} : { renewedAt }),
+      }))
+      return { ...state, epoch, revision, records: stored, lastAliveAt }
+    },
+    commit: async (batch) => {
+      if (fault) throw fault
+      const results = await inner.commit(batch)
+      ops.push(...batch)
+      for (const [index, op] of batch.entries()) {
+        const result = results[index]
+        if (!result?.ok) continue
+        const key = op.op === "put" ? `${op.record.service}/${op.record.id}` : `${op.key.service}/${op.key.id}`
+        const known = records.get(key)
+        if (op.op === "put")
+          records.set(key, {
+            put: op,
+            version: result.version,
+            revision: result.revision,
+            ...(known?.renewedAt === undefined ? {} : { renewedAt: known.renewedAt }),
+          })
+        else if (op.op === "delete") records.delete(key)
+        else if (known) known.renewedAt = op.renewedAt
+      }
+      return results
+    },
+  })
+  return { storage, ops, lastAliveAt: (at) => (lastAliveAt = at), fail: (error) => (fault = error) }
+}
+
+it("after a restart leases get one full ttl, except those that ran out before the stop", async () => {
+  const store = durable()
+  const first = await openRegistry({ storage: store.storage() })
+  const { clock } = first
+  const [gone, heard] = await fleet(first.registry, 2, { ttlSeconds: 100 })
+  if (!gone || !heard) throw new Error("no fleet")
+  for (let step = 0; step < 3; step++) {
+    await clock.advance(30_000)
+    first.registry.heartbeat(heard)
+  }
+  await first.registry.close()
+  store.lastAliveAt(clock.now() + 63_000)
+  await clock.advance(3_600_000)
+  const { registry } = await openRegistry({ storage: store.storage(), clock })
+  expect(ids(registry)).toEqual([heard.id])
+  expect(registry.journal({ limit: 10 })).toMatchObject([
+    {
+      id: gone.id,
+      what: "expired",
+      why: expect.stringMatching(/^lease expired before the registry stopped: last heartbeat stored 15\d\.\d s earlier$/),
+    },
+  ])
+  await clock.advance(99_000)
+  expect(ids(registry)).toEqual([heard.id])
+  await clock.advance(2000)
+  expect(ids(registry)).toEqual([])
+})
+
+it("nobody is expired for the registry's own absence", async () => {
+  const store = durable()
+  const first = await openRegistry({ storage: store.storage() })
+  await fleet(first.registry, 20)
+  store.lastAliveAt(first.clock.now() + 47_000)
+  await first.clock.advance(4000)
+  await first.registry.close()
+  await first.clock.advance(24 * 3600_000)
+  const { registry } = await openRegistry({ storage: store.storage(), clock: first.clock })
+  expect(ids(registry)).toHaveLength(20)
+})
+
+it("heartbeats of 10,000 instances write nothing but touches, once per half ttl, and wake no watcher", async () => {
+  const store = durable()
+  const { registry, clock } = await openRegistry({ storage: store.storage() })
+  const keys = await fleet(registry, 10_000)
+  let wakes = 0
+  const watch = registry.watch({}, () => wakes++)
+  await clock.advance(100)
+  watch.take()
+  const { revision } = registry.position
+  store.ops.length = 0
+  wakes = 0
+  for (let beat = 0; beat < 6; beat++) {
+    await clock.advance(5000)
+    for (const key of keys) registry.heartbeat(key)
+  }
+  await clock.advance(1000)
+  expect(new Set(store.ops.map((op) => op.op))).toEqual(new Set(["touch"]))
+  expect(store.ops).toHaveLength(20_000)
+  expect([wakes, watch.take(), registry.position.revision]).toEqual([0, [], revision])
+})
+
+it("a storage that fails refuses changes, keeps reads and leases, and is used again when it answers", async () => {
+  const store = durable()
+  const lines: string[] = []
+  const { registry, clock } = await openRegistry({ storage: store.storage(), log: (_level, message) => lines.push(message) })
+  const [key] = await fleet(registry, 1)
+  if (!key) throw new Error("no fleet")
+  const before = registry.list("s")
+  store.fail(new Error("disk full"))
+  await expect(registry.patch(key, { weight: 5 }, { by: "operator" })).rejects.toMatchObject({
+    code: "storage_unavailable",
+    message: expect.stringContaining("disk full"),
+  })
+  await expect(registry.register({ service: "s", id: "new" }, sampleRegistration(), by)).rejects.toMatchObject({ code: "storage_unavailable" })
+  expect(registry.list("s")).toEqual(before)
+  expect(registry.readiness()).toEqual({ ready: false, reasons: [expect.stringContaining("disk full")] })
+  expect(registry.heartbeat(key)).toMatchObject({ status: 200 })
+  await clock.advance(40_000)
+  expect(registry.list("s").instances).toEqual([])
+  store.fail()
+  await clock.advance(5000)
+  expect(registry.readiness()).toEqual({ ready: true, reasons: [] })
+  expect(registry.journal({ limit: 1 })).toMatchObject([{ what: "expired" }])
+  expect(lines).toEqual([expect.stringContaining("disk full"), "the storage durable answers again"])
+})
+
+it("a registry that idles tells its storage every 5 s that it lives, until it is closed", async () => {
+  let commits = 0
+  const inner = createMemoryStorage()
+  const storage: RegistryStorage = {
+    name: "counting",
+    open: () => inner.open(),
+    close: () => inner.close(),
+    commit: (ops) => (commits++, inner.commit(ops)),
+  }
+  const { registry, clock } = await openRegistry({ storage })
+  await clock.advance(60_000)
+  expect(commits).toBeGreaterThanOrEqual(12)
+  await registry.close()
+  await registry.close()
+  expect(clock.pendingTimers).toBe(0)
+  await expect(registry.register({ service: "s", id: "1" }, sampleRegistration(), by)).rejects.toMatchObject({ code: "storage_unavailable" })
+})
