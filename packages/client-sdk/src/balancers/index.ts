@@ -6,7 +6,13 @@ import { rendezvousHash } from "./rendezvous-hash.ts"
 import { roundRobin } from "./round-robin.ts"
 
 /** Every balancer by the name that configuration uses. */
-export const balancers: { readonly [name: string]: BalancerFactory } = { roundRobin, random, leastRequests, p2c, rendezvousHash }
+export const balancers: { readonly [name: string]: BalancerFactory } = {
+  "round-robin": roundRobin,
+  random,
+  "least-requests": leastRequests,
+  p2c,
+  "rendezvous-hash": rendezvousHash,
+}
 
 export { leastRequests, p2c, random, rendezvousHash, roundRobin }
 export type { Balancer, BalancerFactory, Weighted } from "./balancer.ts"

@@ -1,0 +1,64 @@
+import { MeshError, toProblem } from "@meshwork/contract"
+import type { Gateway, Route } from "@meshwork/gateway"
+import fastify, { type FastifyInstance, type FastifyReply } from "fastify"
+import type { Services } from "./services.ts"
+
+/** What is ready and what is not, in words. */
+export interface Readiness {
+  ready: boolean
+  reasons: string[]
+}
+
+/** A gateway is ready when it has heard of the instances of every service it leads to. */
+export function readinessOf(gateway: Gateway, services: Services): Readiness {
+  const unheard = new Set(gateway.routes.filter((route) => gateway.poolOf(route).state === null).map((route) => route.service))
+  const reasons = [...unheard].map((service) => `nothing is known of ${service} yet`)
+  const status = services.discovery?.status()
+  if (status && !status.connected) reasons.push(`no contact to discovery at ${status.url}${status.problem ? `: ${status.problem}` : ""}`)
+  return { ready: unheard.size === 0, reasons }
+}
+
+/** The admin API of a gateway: what it does and why, for people and for scrapers. */
+export function createAdmin(gateway: Gateway, services: Services): FastifyInstance {
+  const app = fastify({ bodyLimit: 16 * 1024, forceCloseConnections: true })
+  app.setErrorHandler((error, _request, reply) => sendProblem(reply, error))
+  app.setNotFoundHandler((request, reply) => {
+    const known = ["/health", "/ready", "/stats", "/routes"].includes(request.url.split("?", 1)[0] ?? "")
+    const error = known
+      ? new MeshError("method_not_allowed", `${request.method} is not offered here, only GET`)
+      : new MeshError("not_found", `the admin API has /health, /ready, /stats and /routes, not ${request.url.slice(0, 100)}`)
+    if (known) reply.header("allow", "GET, HEAD")
+    return sendProblem(reply, error)
+  })
+  app.get("/health", () => ({ status: "Gateway running" }))
+  app.get("/ready", (_request, reply) => {
+    const readiness = readinessOf(gateway, services)
+    return reply.code(readiness.ready ? 200 : 503).send(readiness)
+  })
+  app.get("/stats", () => ({ ...gateway.stats(), in_flight: gateway.inFlight }))
+  app.get("/routes", () => ({ routes: gateway.routes.map((route) => describeRoute(gateway, route)) }))
+  return app
+}
+
+function describeRoute(gateway: Gateway, route: Route): Record<string, unknown> {
+  const pool = gateway.poolOf(route)
+  const { state } = pool
+  const instances = pool.candidates().map(({ endpoint, weight, standing, why, eligible }) => ({
+    id: endpoint.id,
+    address: endpoint.address,
+    standing,
+    why,
+    eligible,
+    weight,
+    in_flight: endpoint.inFlight,
+    latency_ms: Math.round(endpoint.latencyMs * 100) / 100,
+  }))
+  return { ...route, known: state !== null, stale: state?.stale ?? false, as_of: state?.at ?? null, instances }
+}
+
+function sendProblem(reply: FastifyReply, error: unknown): FastifyReply {
+  const status = (error as { statusCode?: number }).statusCode
+  const known = MeshError.is(error) || status === undefined || status >= 500 ? error : new MeshError("invalid_request", (error as Error).message)
+  const problem = toProblem(known)
+  return reply.code(problem.status).headers(problem.headers).send(JSON.stringify(problem.body))
+}

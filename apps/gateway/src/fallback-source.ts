@@ -1,0 +1,57 @@
+import type { InstanceSource, ServiceSnapshot } from "@meshwork/contract"
+
+/**
+ * A source whose first half counts as long as it names any instance of a service, even the last known ones; else the second half does.
+ * @param onUse hears which half counts, first for the second one
+ */
+export function withFallback(
+  primary: InstanceSource,
+  fallback: InstanceSource,
+  onUse: (service: string, half: "primary" | "fallback") => void,
+): InstanceSource {
+  return {
+    name: `${primary.name}, else ${fallback.name}`,
+    async *watch(service, signal) {
+      const stop = new AbortController()
+      const both = AbortSignal.any([signal, stop.signal])
+      const known: { primary?: ServiceSnapshot; fallback?: ServiceSnapshot } = {}
+      let wake: () => void = () => {}
+      let failure: unknown
+      let told: ServiceSnapshot | undefined
+      let used: "primary" | "fallback" = "fallback"
+      onUse(service, used)
+      const follow = async (half: "primary" | "fallback", source: InstanceSource): Promise<void> => {
+        try {
+          for await (const snapshot of source.watch(service, both)) {
+            known[half] = snapshot
+            wake()
+          }
+        } catch (error) {
+          failure ??= error
+          wake()
+        }
+      }
+      const following = Promise.all([follow("primary", primary), follow("fallback", fallback)])
+      const ended = (): void => wake()
+      both.addEventListener("abort", ended, { once: true })
+      try {
+        while (!both.aborted) {
+          const half = known.primary !== undefined && known.primary.instances.length > 0 ? "primary" : "fallback"
+          const snapshot = known[half]
+          if (snapshot !== undefined && snapshot !== told) {
+            if (half !== used) onUse(service, half)
+            used = half
+            told = snapshot
+            yield snapshot
+            continue
+          }
+          if (failure !== undefined) throw failure
+          await new Promise<void>((resolve) => (wake = resolve))
+        }
+      } finally {
+        stop.abort()
+        await following
+      }
+    },
+  }
+}

@@ -1,0 +1,2 @@
+export { runGateway } from "./main.ts"
+export type { RunGatewayOptions, RunningGateway } from "./main.ts"

@@ -1,0 +1,83 @@
+import { join } from "node:path"
+import type { MeshConfig, RouteConfig } from "@meshwork/config"
+import { type Clock, formatHostPort, MeshError, type Random, systemClock, systemRandom } from "@meshwork/contract"
+import { createGateway, type RouteSettings } from "@meshwork/gateway"
+import type { AddressInfo } from "node:net"
+import pino, { type Logger } from "pino"
+import { createAdmin } from "./admin.ts"
+import { openServices } from "./services.ts"
+
+export interface RunGatewayOptions extends MeshConfig {
+  /** Default: JSON lines on stderr. */
+  log?: Logger
+  /** Where the last known instances are kept. Default `.meshwork`. */
+  dataDirectory?: string
+  clock?: Clock
+  random?: Random
+}
+
+/** A gateway that runs. */
+export interface RunningGateway {
+  /** Base URL of the data port. */
+  readonly url: string
+  /** Base URL of the admin API. */
+  readonly adminUrl: string
+  /** Stops accepting, finishes what is in flight, closes everything. Idempotent. */
+  close(): Promise<void>
+}
+
+/** Starts a gateway as its configuration says; resolves when both ports are listened on. `invalid_config` names a port that is taken. */
+export async function runGateway(options: RunGatewayOptions): Promise<RunningGateway> {
+  const { clock = systemClock, random = systemRandom, dataDirectory = ".meshwork" } = options
+  const { host, port, adminPort, connectTimeoutMs, statsPath, rootAnswer } = options.gateway
+  const logger = options.log ?? pino({ name: "gateway", timestamp: pino.stdTimeFunctions.isoTime }, pino.destination({ dest: 2, sync: true }))
+  const log = (level: "info" | "warn" | "error", message: string): void => logger[level](message)
+
+  const services = await openServices({ config: options, snapshotPath: join(dataDirectory, `gateway-${port}.instances.json`), clock, random, log })
+  const gateway = createGateway({
+    routes: options.routes.map((route) => routeSettings(route, options)),
+    pool: (route) => services.pool(route),
+    settings: {
+      connectTimeoutMs,
+      ...(statsPath === undefined ? {} : { statsPath }),
+      ...(rootAnswer === undefined ? {} : { rootAnswer }),
+      ...(options.defaultResponse === undefined ? {} : { defaultResponse: options.defaultResponse }),
+    },
+    clock,
+    log,
+  })
+  const admin = createAdmin(gateway, services)
+  let closing: Promise<void> | undefined
+  const close = (): Promise<void> => {
+    closing ??= (async () => {
+      await gateway.close()
+      await admin.close()
+      await services.close()
+      log("info", "gateway closed")
+    })()
+    return closing
+  }
+
+  try {
+    // The admin port first: whoever watches it sees the data port come up, and a taken one costs no request.
+    await admin.listen({ host: "127.0.0.1", port: adminPort }).catch((error: NodeJS.ErrnoException) => {
+      const why = error.code === "EADDRINUSE" ? "is taken" : `cannot be listened on (${error.code ?? error.message})`
+      throw new MeshError("invalid_config", `port ${adminPort} for the admin API ${why}: choose another one with --admin-port or gateway.adminPort`, {
+        cause: error,
+      })
+    })
+    const listening = await gateway.listen({ host, port })
+    const adminUrl = `http://127.0.0.1:${(admin.server.address() as AddressInfo).port}`
+    const url = `http://${formatHostPort(host === "0.0.0.0" || host === "::" ? "127.0.0.1" : host, listening.port)}`
+    for (const name of Object.keys(options.backends)) log("warn", `backend ${name}: containers are not looked for yet, so it has no instances`)
+    logger.info({ url, adminUrl, routes: options.routes.length }, "gateway listens")
+    return { url, adminUrl, close }
+  } catch (error) {
+    await close()
+    throw error
+  }
+}
+
+function routeSettings({ target, ...route }: RouteConfig, config: MeshConfig): RouteSettings {
+  return { ...route, service: target.name, idleTimeoutMs: route.idleTimeoutMs ?? config.gateway.idleTimeoutMs }
+}
