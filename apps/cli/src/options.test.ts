@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
 import { expect, it } from "vitest"
 import { parsePort, parseUrls } from "./options.ts"
 import { run } from "./testing/fake-context.ts"
@@ -52,6 +55,31 @@ it("the command line wins over a variable, and an empty variable is none", async
   expect((await run(["check", "-c", "/option.yaml"], { env })).stdout).toBe("/option.yaml: does not exist\n")
   expect((await run(["check"], { env })).stdout).toBe("/variable.yaml: does not exist\n")
   expect((await run(["check"], { env: { MESHWORK_CONFIG: "" } })).stdout).toBe("meshwork.yaml: does not exist\n")
+})
+
+it("a token file must hold one token, which is never repeated", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "meshwork-token-"))
+  try {
+    const file = join(folder, "token")
+    writeFileSync(file, "two hunter2 words\n")
+    const { code, stderr } = await run(["discovery", "--storage", "memory", "--token-file", file])
+    expect([code, stderr]).toEqual([2, `meshwork: the token file ${file} must hold one token: text without blanks\n`])
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
+})
+
+it("docker in a file is not passed over in silence", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "meshwork-docker-"))
+  try {
+    const file = join(folder, "m.yaml")
+    writeFileSync(file, "discovery: { docker: true, storage: 'paper:x' }")
+    const { code, stderr } = await run(["discovery", "-c", file])
+    expect(code).toBe(2)
+    expect(stderr).toContain(`warning: ${file}: docker is set, but this version does not watch containers\n`)
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
 })
 
 it("--version and --help are results", async () => {

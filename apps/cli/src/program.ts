@@ -7,7 +7,7 @@ import { exitCodes, reportFailure } from "./failure.ts"
 import { applyVariables } from "./options.ts"
 
 /** Version of this package. */
-export function version(): string {
+function version(): string {
   const manifest = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as { version: string }
   return manifest.version
 }

@@ -20,7 +20,7 @@ export interface ConfigDocument {
 }
 
 /** An issue without its place. */
-export interface IssueDetails {
+interface IssueDetails {
   kind: IssueKind
   found?: string
   accepted?: string

@@ -3,7 +3,7 @@ import { z } from "zod"
 
 /** Names a route's `balancer` can have. */
 export const balancerNames = ["p2c", "random", "round-robin", "least-requests"] as const
-export const balancerSchema = z.enum(balancerNames)
+const balancerSchema = z.enum(balancerNames)
 /** How a route chooses among the instances that may be used. */
 export type BalancerName = z.output<typeof balancerSchema>
 
@@ -20,7 +20,7 @@ const dockerSchema = z.union([
 export type DockerConfig = z.output<typeof dockerSchema>
 
 /** What a discovery server is started with. */
-export const discoverySchema = z.strictObject({
+const discoverySchema = z.strictObject({
   host: z.string().default("127.0.0.1"),
   /** 0 takes a free one. */
   port: bindPort.default(8008),
@@ -33,7 +33,7 @@ export const discoverySchema = z.strictObject({
 export type DiscoveryConfig = z.output<typeof discoverySchema>
 
 /** What a gateway is started with. */
-export const gatewaySchema = z.strictObject({
+const gatewaySchema = z.strictObject({
   host: z.string().default("127.0.0.1"),
   /** 0 takes a free one. */
   port: bindPort.default(8080),
@@ -49,15 +49,13 @@ export const gatewaySchema = z.strictObject({
   maxInFlight: z.int().min(1).default(10_000),
   /** Path of `/stats` on the data port too; absent = on the admin port only. */
   statsPath: z.exactOptional(z.string()),
-  /** File that keeps the statistics over a restart; false = memory only, absent = `.meshwork/gateway-<port>.sqlite`. */
-  statsDatabase: z.exactOptional(z.union([z.literal(false), z.string()])),
   /** Body of GET `/` where no route claims it. */
   rootAnswer: z.exactOptional(z.json()),
 })
 export type GatewayConfig = z.output<typeof gatewaySchema>
 
 /** An instance that the file names; registered for ever. */
-export const staticInstanceSchema = registrationSchema
+const staticInstanceSchema = registrationSchema
   .pick({ host: true, port: true, scheme: true, priority: true, zone: true, region: true, canary: true, tags: true })
   .extend({
     id: instanceIdSchema,
@@ -68,7 +66,7 @@ export const staticInstanceSchema = registrationSchema
 export type StaticInstanceConfig = z.output<typeof staticInstanceSchema>
 
 /** Where a route leads: a service of the registry or of this file, or a backend found by Docker labels. */
-export const routeTargetSchema = z.strictObject({ kind: z.enum(["service", "backend"]), name: serviceNameSchema })
+const routeTargetSchema = z.strictObject({ kind: z.enum(["service", "backend"]), name: serviceNameSchema })
 export type RouteTarget = z.output<typeof routeTargetSchema>
 
 /** One route in the gateway's terms, every default filled in. */
@@ -102,7 +100,7 @@ export const routeSchema = z.strictObject({
 export type RouteConfig = z.output<typeof routeSchema>
 
 /** What the gateway answers where no route matches, in place of a 404 problem body. */
-export const defaultResponseSchema = z.strictObject({ statusCode: z.int().min(200).max(599), body: z.json() })
+const defaultResponseSchema = z.strictObject({ statusCode: z.int().min(200).max(599), body: z.json() })
 export type DefaultResponse = z.output<typeof defaultResponseSchema>
 
 /** The one model every spelling yields. */

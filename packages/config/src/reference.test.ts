@@ -74,7 +74,7 @@ it.each(rows.filter(({ fallback }) => /^[\w.:/-]+$/.test(fallback)))("the defaul
     "defaultResponse.": { statusCode: 404 },
   }
   const root = Object.keys(roots).find((start) => key.startsWith(start)) ?? ""
-  const values = roots[root] as Record<string, unknown>
+  const values = roots[root] as Record<string, string | number | boolean | undefined>
   const name = key.slice(root.length)
   const seconds = values[`${name}Seconds`]
   const value = values[name] ?? values[`${name}Ms`] ?? (typeof seconds === "number" ? seconds * 1000 : undefined)

@@ -1,6 +1,7 @@
 import { staticInstances } from "@meshwork/config"
 import { command, type CommandDefinition } from "../command.ts"
 import { accessTokens, readConfiguration } from "../configuration.ts"
+import { createLog } from "../log.ts"
 import { configOption, portOption, textOption } from "../options.ts"
 import { runUntilStopped } from "../run-until-stopped.ts"
 
@@ -31,7 +32,9 @@ export const discoveryCommand: CommandDefinition = command<DiscoveryOptions>({
     const tokens = accessTokens(context, config, tokenFile)
     const { runDiscovery } = await import("@meshwork/discovery-server")
     return runUntilStopped(context, async (running) => {
-      running(await runDiscovery({ host, port, storage, insecure, tokens, instances: staticInstances(config) }))
+      running(
+        await runDiscovery({ host, port, storage, insecure, tokens, instances: staticInstances(config), log: await createLog(context, "discovery") }),
+      )
     })
   },
 })

@@ -1,5 +1,6 @@
 import { command, type CommandDefinition } from "../command.ts"
 import { readConfiguration } from "../configuration.ts"
+import { createLog } from "../log.ts"
 import { configOption, parseUrls, portOption, textOption } from "../options.ts"
 import { runUntilStopped } from "../run-until-stopped.ts"
 
@@ -28,7 +29,7 @@ export const gatewayCommand: CommandDefinition = command<GatewayOptions>({
     const config = readConfiguration(context, file)
     const { runGateway } = await import("@meshwork/gateway-server")
     return runUntilStopped(context, async (running) => {
-      running(await runGateway({ ...config, gateway: { ...config.gateway, ...options } }))
+      running(await runGateway({ ...config, gateway: { ...config.gateway, ...options }, log: await createLog(context, "gateway") }))
     })
   },
 })

@@ -3,6 +3,7 @@ import { MeshError } from "@meshwork/contract"
 import { command, type CommandDefinition } from "../command.ts"
 import { accessTokens, readConfiguration } from "../configuration.ts"
 import type { CliContext } from "../context.ts"
+import { createLog } from "../log.ts"
 import { configOption, portOption, textOption } from "../options.ts"
 import { type Closable, runUntilStopped } from "../run-until-stopped.ts"
 
@@ -47,12 +48,21 @@ async function start(context: CliContext, config: LoadedConfig, options: UpOptio
 
   try {
     const tokens = accessTokens(context, config, tokenFile)
-    const discovery = await runDiscovery({ host, port: discoveryPort, storage, insecure, tokens, instances: staticInstances(config) })
+    const discovery = await runDiscovery({
+      host,
+      port: discoveryPort,
+      storage,
+      insecure,
+      tokens,
+      instances: staticInstances(config),
+      log: await createLog(context, "discovery"),
+    })
     running(discovery)
     const own = localUrl(host, Number(new URL(discovery.url).port || 80))
     // The file may name this very server, by the port that an option has moved.
     const servers = config.gateway.discovery.map((url) => (url === localUrl(host, config.discovery.port) ? own : url))
-    const gateway = await runGateway({ ...config, gateway: { ...config.gateway, port, adminPort, discovery: servers } })
+    const log = await createLog(context, "gateway")
+    const gateway = await runGateway({ ...config, gateway: { ...config.gateway, port, adminPort, discovery: servers }, log })
     running(gateway)
     context.stderr.write(summary(config, gateway, own, storage))
   } catch (error) {

@@ -25,7 +25,7 @@ const checkPath = value("a path that begins with '/' and holds no blanks", (foun
 )
 
 /** The key `check` of a service or an instance. */
-export const checkSection = mapping({
+const checkSection = mapping({
   method: oneOf(["http", "ping"]),
   path: optional(checkPath),
   frequency: optional(duration(100, 86_400_000)),
@@ -52,7 +52,7 @@ export const checkSection = mapping({
 const label = text("a text of 1 to 256 characters").refine((found) => found.length <= 256)
 
 /** An entry of `instances`, in its long form. */
-export const instanceSection = mapping({
+const instanceSection = mapping({
   address,
   id: optional(instanceId),
   weight: optional(whole(1, 100)),

@@ -34,7 +34,7 @@ const token = value("a text without blanks", (found) => (typeof found === "strin
 const namedToken = value("a text without blanks, not empty", (found) => (token.safeParse(found).data ? (found as string) : undefined))
 
 /** The section `discovery`. */
-export const discoverySection = mapping({
+const discoverySection = mapping({
   host: optional(bindHost),
   port: optional(listenPort),
   storage: optional(text("memory or sqlite:PATH")),
@@ -47,13 +47,8 @@ export const discoverySection = mapping({
   tokens: [...(token ? [{ name: "token", token }] : []), ...Object.entries(tokens).map(([name, token]) => ({ name, token }))],
 }))
 
-const statsDatabase = value("a file name, or false for none", (found) => {
-  if (found === false || found === "false") return false as const
-  return typeof found === "string" && found !== "" ? found : undefined
-})
-
 /** The section `gateway`. */
-export const gatewaySection = mapping({
+const gatewaySection = mapping({
   host: optional(bindHost),
   port: optional(listenPort),
   adminPort: optional(listenPort),
@@ -63,7 +58,6 @@ export const gatewaySection = mapping({
   idleTimeout: optional(duration(1, 86_400_000)),
   maxInFlight: optional(whole(1, 1_000_000)),
   statsPath: optional(requestPath),
-  statsDatabase: optional(statsDatabase),
   rootAnswer: optional(json),
 }).transform(({ connectTimeout, idleTimeout, ...rest }) => ({
   ...rest,
@@ -85,10 +79,10 @@ const matchLabels = mappingOr(
 )
 
 /** An entry of `backends`. */
-export const backendSchema = mapping({ docker: mapping({ matchLabels }) }).transform((backend) => backend.docker)
+const backendSchema = mapping({ docker: mapping({ matchLabels }) }).transform((backend) => backend.docker)
 
 /** The section `defaultResponse`. */
-export const defaultResponseSection = mapping({ statusCode: whole(200, 599, "a status from 200 to 599"), body: json })
+const defaultResponseSection = mapping({ statusCode: whole(200, 599, "a status from 200 to 599"), body: json })
 
 const sections = {
   discovery: optional(discoverySection),
