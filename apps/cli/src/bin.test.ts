@@ -10,7 +10,7 @@ it("is built and says its version", async () => {
 
 it("a reader that has seen enough ends it silently", async () => {
   const { child, output, ended } = spawnMeshwork(["discovery", "--help"])
-  child.stdout.destroy()
+  child.stdout?.destroy()
   expect([await ended, output.stderr]).toEqual([0, ""])
 })
 

@@ -1,4 +1,4 @@
-import type { Instance, InstanceDetail, InstanceKey } from "@meshwork/contract"
+import { type Instance, type InstanceDetail, type InstanceKey, MeshError } from "@meshwork/contract"
 
 const maxConcurrentReads = 16
 
@@ -15,9 +15,14 @@ export interface ServerConnection {
 export async function openServer(urls: readonly string[]): Promise<ServerConnection> {
   const { createDiscoveryApi } = await import("@meshwork/client-sdk/discovery")
   const api = createDiscoveryApi({ urls })
+  // A gateway speaks of errors in the same form, and knows none of these routes.
+  const explain = (error: unknown): never => {
+    if (!MeshError.is(error) || error.code !== "no_route") throw error
+    throw new MeshError("no_route", `${urls.join(", ")} is a gateway, not a discovery server: ${error.message}`, { cause: error })
+  }
   return {
     async services() {
-      const { body } = await api.call("listServices", {})
+      const { body } = await api.call("listServices", {}).catch(explain)
       return body.services.map((service) => service.name)
     },
     async instances(services) {
@@ -25,7 +30,7 @@ export async function openServer(urls: readonly string[]): Promise<ServerConnect
       let next = 0
       const read = async () => {
         for (let index = next++; index < services.length; index = next++) {
-          const { body } = await api.call("listInstances", { params: { service: services[index] ?? "" }, query: {} })
+          const { body } = await api.call("listInstances", { params: { service: services[index] ?? "" }, query: {} }).catch(explain)
           lists[index] = body?.instances ?? []
         }
       }
@@ -33,7 +38,7 @@ export async function openServer(urls: readonly string[]): Promise<ServerConnect
       return lists.flat()
     },
     async instance(params) {
-      return (await api.call("getInstance", { params })).body
+      return (await api.call("getInstance", { params }).catch(explain)).body
     },
   }
 }
