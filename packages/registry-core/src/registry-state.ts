@@ -90,7 +90,7 @@ export class RegistryState {
   #place(stored: StoredRecord, revision: number): Entry {
     const { record } = stored
     let view = this.#views.get(record.service)
-    if (view === undefined) this.#views.set(record.service, (view = new ServiceView(record.service, revision - 1)))
+    if (view === undefined) this.#views.set(record.service, (view = new ServiceView(record.service, this.floor, revision)))
     const before = view.entries.get(record.id)
     const instance = derived(record)
     const entry: Entry = {

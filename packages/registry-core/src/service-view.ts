@@ -42,6 +42,7 @@ export class ServiceView {
   #removed: Removed[] = []
   /** Changes up to here can no longer be told apart. */
   #floor: number
+  readonly #emptySince: number
   /** Where this process began to count; what a subscriber of an earlier one holds has another number. */
   #start = -1
   /** Revisions of this service that subscribers hold, oldest first; bounded. */
@@ -50,9 +51,18 @@ export class ServiceView {
   #instances: readonly Instance[] | undefined
   #serving: number | undefined
 
-  constructor(name: string, floor: number) {
+  /** Whoever saw `floor` and nothing from `born` on knows of no instance. */
+  readonly #born: number
+
+  /**
+   * @param floor revision since when the service is known to have been empty
+   * @param born revision of its first instance
+   */
+  constructor(name: string, floor: number, born: number) {
     this.name = name
     this.#floor = floor
+    this.#emptySince = floor
+    this.#born = born
   }
 
   /** Counts from here: what changed before is told by a snapshot only. */
@@ -111,9 +121,11 @@ export class ServiceView {
   /**
    * The revision of this service that a subscriber holds who has seen everything up to `seen`: one for all who hold the same, so that they can
    * share a frame. Undefined when it is not known, or when the changes since then are not.
+   * @param named whether the subscriber asked for this service by name, so that it was told when there was nothing
    */
-  heldBy(seen: number): number | undefined {
-    const held = this.#handedOut.findLast((revision) => revision <= seen)
+  heldBy(seen: number, named: boolean): number | undefined {
+    const empty = named && seen >= this.#emptySince && seen < this.#born ? this.#emptySince : undefined
+    const held = this.#handedOut.findLast((revision) => revision <= seen) ?? empty
     return held === undefined || held < this.#floor || held <= this.#start ? undefined : held
   }
 

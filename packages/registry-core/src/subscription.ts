@@ -95,7 +95,7 @@ export class Subscription implements Watch {
       for (const view of this.#state.views()) {
         if (view.entries.size > 0) names.push(view.name)
         const seen = forced.has(view.name) ? undefined : this.#seen
-        if (seen === undefined ? view.entries.size > 0 : view.revision > seen) frames.push(this.#hub.frame(view, seen))
+        if (seen === undefined ? view.entries.size > 0 : view.revision > seen) frames.push(this.#hub.frame(view, seen, false))
       }
       frames.push(this.#stamped("synced", { services: names }))
     } else {
@@ -114,7 +114,7 @@ export class Subscription implements Watch {
   #push(frames: WatchFrame[], service: string, seen: number | undefined): void {
     const view = this.#state.view(service)
     if (view !== undefined) {
-      if (seen === undefined || view.revision > seen) frames.push(this.#hub.frame(view, seen))
+      if (seen === undefined || view.revision > seen) frames.push(this.#hub.frame(view, seen, this.#options.services !== undefined))
     } else if (seen === undefined || seen < this.#state.floor) frames.push(this.#hub.emptySnapshot(service))
   }
 
