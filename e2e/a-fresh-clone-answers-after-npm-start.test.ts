@@ -11,7 +11,9 @@ it("npm start in a fresh clone brings up the shop behind the gateway, and one si
   const [gateway, admin, discovery] = await freePorts(3)
   const args = ["start", "--", "--port", String(gateway), "--admin-port", String(admin), "--discovery-port", String(discovery)]
   const program = launch("npm start", "npm", args, { cwd: clone })
-  await eventually("npm start says what runs", 100_000, () => expect(program.stdout()).toContain("Try it:"))
+  const failed = program.ended.then((code) => Promise.reject(new Error(`npm start ended with ${code}`)))
+  await Promise.race([failed, eventually("npm start says what runs", 100_000, () => expect(program.stdout()).toContain("Try it:"))])
+  failed.catch(() => {})
   expect(program.stdout()).toContain(`curl http://127.0.0.1:${gateway}/api/orders/7`)
 
   const served = new Set<string>()
