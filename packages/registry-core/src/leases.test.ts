@@ -2,8 +2,8 @@ import { ManualClock } from "@meshwork/contract/testing"
 import { expect, it } from "vitest"
 import { createMemoryStorage } from "./memory/index.ts"
 import type { Registry } from "./registry.ts"
-import type { RegistryStorage, StorageOp } from "./storage-port.ts"
-import { openRegistry, sampleRegistration } from "./testing/index.ts"
+import type { RegistryStorage } from "./storage-port.ts"
+import { KeptData, openRegistry, sampleRegistration } from "./testing/index.ts"
 
 const by = { origin: "api", by: "test" } as const
 
@@ -146,74 +146,18 @@ it("suspects without anyone to ask go when a verdict says failing", async () => 
   expect(registry.get(key)).toBeUndefined()
 })
 
-/** A memory storage that is opened again with what it held, as a durable one is. */
-function durable(inner: RegistryStorage = createMemoryStorage()): {
-  storage: () => RegistryStorage
-  ops: StorageOp[]
-  lastAliveAt: (at: number) => void
-  fail: (error?: Error) => void
-} {
-  const records = new Map<string, { put: Extract<StorageOp, { op: "put" }>; version: string; revision: number; renewedAt?: number }>()
-  const ops: StorageOp[] = []
-  let lastAliveAt: number | null = null
-  let revision = 0
-  let epoch = ""
-  let fault: Error | undefined
-  const storage = (): RegistryStorage => ({
-    name: "durable",
-    close: () => Promise.resolve(),
-    open: async () => {
-      const state = await inner.open()
-      epoch ||= state.epoch
-      const again = [...records.values()]
-      await inner.commit(again.map(({ put }) => ({ ...put, ifVersion: null })))
-      for (const [index, kept] of again.entries()) kept.version = String(index + 1)
-      revision = Math.max(revision, again.length)
-      const stored = again.map(({ put, version, renewedAt }) => ({
-        record: put.record,
-        version,
-        revision,
-        ...(renewedAt === undefined ? {} : { renewedAt }),
-      }))
-      return { ...state, epoch, revision, records: stored, lastAliveAt }
-    },
-    commit: async (batch) => {
-      if (fault) throw fault
-      const results = await inner.commit(batch)
-      ops.push(...batch)
-      for (const [index, op] of batch.entries()) {
-        const result = results[index]
-        if (!result?.ok) continue
-        const key = op.op === "put" ? `${op.record.service}/${op.record.id}` : `${op.key.service}/${op.key.id}`
-        const known = records.get(key)
-        if (op.op === "put")
-          records.set(key, {
-            put: op,
-            version: result.version,
-            revision: result.revision,
-            ...(known?.renewedAt === undefined ? {} : { renewedAt: known.renewedAt }),
-          })
-        else if (op.op === "delete") records.delete(key)
-        else if (known) known.renewedAt = op.renewedAt
-      }
-      return results
-    },
-  })
-  return { storage, ops, lastAliveAt: (at) => (lastAliveAt = at), fail: (error) => (fault = error) }
-}
-
 it("after a restart leases get one full ttl, except those that ran out before the stop", async () => {
-  const store = durable()
-  const first = await openRegistry({ storage: store.storage() })
-  const { clock } = first
+  const clock = new ManualClock()
+  const store = new KeptData(clock)
+  const first = await openRegistry({ storage: store.storage(), clock })
   const [gone, heard] = await fleet(first.registry, 2, { ttlSeconds: 100 })
   if (!gone || !heard) throw new Error("no fleet")
   for (let step = 0; step < 3; step++) {
     await clock.advance(30_000)
     first.registry.heartbeat(heard)
   }
+  store.lastAliveAt = clock.now() + 63_000
   await first.registry.close()
-  store.lastAliveAt(clock.now() + 63_000)
   await clock.advance(3_600_000)
   const { registry } = await openRegistry({ storage: store.storage(), clock })
   expect(ids(registry)).toEqual([heard.id])
@@ -231,19 +175,19 @@ it("after a restart leases get one full ttl, except those that ran out before th
 })
 
 it("nobody is expired for the registry's own absence", async () => {
-  const store = durable()
-  const first = await openRegistry({ storage: store.storage() })
+  const clock = new ManualClock()
+  const store = new KeptData(clock)
+  const first = await openRegistry({ storage: store.storage(), clock })
   await fleet(first.registry, 20)
-  store.lastAliveAt(first.clock.now() + 47_000)
-  await first.clock.advance(4000)
+  await clock.advance(25_000)
   await first.registry.close()
-  await first.clock.advance(24 * 3600_000)
-  const { registry } = await openRegistry({ storage: store.storage(), clock: first.clock })
+  await clock.advance(24 * 3600_000)
+  const { registry } = await openRegistry({ storage: store.storage(), clock })
   expect(ids(registry)).toHaveLength(20)
 })
 
 it("heartbeats of 10,000 instances write nothing but touches, once per half ttl, and wake no watcher", async () => {
-  const store = durable()
+  const store = new KeptData()
   const { registry, clock } = await openRegistry({ storage: store.storage() })
   const keys = await fleet(registry, 10_000)
   let wakes = 0
@@ -264,13 +208,13 @@ it("heartbeats of 10,000 instances write nothing but touches, once per half ttl,
 })
 
 it("a storage that fails refuses changes, keeps reads and leases, and is used again when it answers", async () => {
-  const store = durable()
+  const store = new KeptData()
   const lines: string[] = []
   const { registry, clock } = await openRegistry({ storage: store.storage(), log: (_level, message) => lines.push(message) })
   const [key] = await fleet(registry, 1)
   if (!key) throw new Error("no fleet")
   const before = registry.list("s")
-  store.fail(new Error("disk full"))
+  store.fault = new Error("disk full")
   await expect(registry.patch(key, { weight: 5 }, { by: "operator" })).rejects.toMatchObject({
     code: "storage_unavailable",
     message: expect.stringContaining("disk full"),
@@ -281,11 +225,11 @@ it("a storage that fails refuses changes, keeps reads and leases, and is used ag
   expect(registry.heartbeat(key)).toMatchObject({ status: 200 })
   await clock.advance(40_000)
   expect(registry.list("s").instances).toEqual([])
-  store.fail()
+  store.fault = undefined
   await clock.advance(5000)
   expect(registry.readiness()).toEqual({ ready: true, reasons: [] })
   expect(registry.journal({ limit: 1 })).toMatchObject([{ what: "expired" }])
-  expect(lines).toEqual([expect.stringContaining("disk full"), "the storage durable answers again"])
+  expect(lines).toEqual([expect.stringContaining("disk full"), "the storage kept answers again"])
 })
 
 it("a registry that idles tells its storage every 5 s that it lives, until it is closed", async () => {

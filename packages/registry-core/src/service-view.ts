@@ -121,10 +121,10 @@ export class ServiceView {
   /**
    * The revision of this service that a subscriber holds who has seen everything up to `seen`: one for all who hold the same, so that they can
    * share a frame. Undefined when it is not known, or when the changes since then are not.
-   * @param named whether the subscriber asked for this service by name, so that it was told when there was nothing
+   * @param toldOfEmpty whether the subscriber was told when there was nothing
    */
-  heldBy(seen: number, named: boolean): number | undefined {
-    const empty = named && seen >= this.#emptySince && seen < this.#born ? this.#emptySince : undefined
+  heldBy(seen: number, toldOfEmpty: boolean): number | undefined {
+    const empty = toldOfEmpty && seen >= this.#emptySince && seen < this.#born ? this.#emptySince : undefined
     const held = this.#handedOut.findLast((revision) => revision <= seen) ?? empty
     return held === undefined || held < this.#floor || held <= this.#start ? undefined : held
   }

@@ -12,6 +12,8 @@ export class Subscription implements Watch {
   readonly #options: WatchOptions
   readonly #wake: () => void
   readonly #dirty = new Set<string>()
+  /** Whether services without instances were told as empty snapshots of this process. */
+  readonly #toldOfEmpty: boolean
   /** Everything up to this revision has been handed out; undefined before the first round of one that resumes nothing. */
   #seen: number | undefined
   /** `pending`: waits for a token from the future. `all`: looks at every service in the next round. `changed`: at those that changed. */
@@ -29,6 +31,7 @@ export class Subscription implements Watch {
     this.#options = options
     this.#wake = wake
     this.#forced = new Set(options.fresh)
+    this.#toldOfEmpty = options.services !== undefined && options.resume === undefined
     const { resume } = options
     if (resume === undefined) return
     const { epoch, revision } = state.position
@@ -114,7 +117,7 @@ export class Subscription implements Watch {
   #push(frames: WatchFrame[], service: string, seen: number | undefined): void {
     const view = this.#state.view(service)
     if (view !== undefined) {
-      if (seen === undefined || view.revision > seen) frames.push(this.#hub.frame(view, seen, this.#options.services !== undefined))
+      if (seen === undefined || view.revision > seen) frames.push(this.#hub.frame(view, seen, this.#toldOfEmpty))
     } else if (seen === undefined || seen < this.#state.floor) frames.push(this.#hub.emptySnapshot(service))
   }
 

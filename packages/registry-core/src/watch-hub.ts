@@ -54,10 +54,10 @@ export class WatchHub {
   }
 
   /** The frame that brings a subscriber who saw everything up to `seen` to the present state of a service; shared by all who hold the same. */
-  frame(view: ServiceView, seen: number | undefined, named: boolean): WatchFrame {
+  frame(view: ServiceView, seen: number | undefined, toldOfEmpty: boolean): WatchFrame {
     let cached = this.#frames.get(view)
     if (cached?.revision !== view.revision) this.#frames.set(view, (cached = { revision: view.revision, changes: new Map() }))
-    const from = seen === undefined ? undefined : view.heldBy(seen, named)
+    const from = seen === undefined ? undefined : view.heldBy(seen, toldOfEmpty)
     view.handOut()
     if (from === undefined) return (cached.snapshot ??= this.#snapshot(view))
     let frame = cached.changes.get(from)

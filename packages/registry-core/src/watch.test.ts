@@ -134,4 +134,3 @@ it("a closed watcher is neither woken nor served", async () => {
   await clock.advance(100)
   expect([wakes, watcher.take()]).toEqual([[], []])
 })
-

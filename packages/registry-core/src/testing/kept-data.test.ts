@@ -1,0 +1,8 @@
+import { describeStorage, KeptData } from "./index.ts"
+
+describeStorage("kept", {
+  dataSet: () => {
+    const data = new KeptData()
+    return Promise.resolve({ storage: () => data.storage(), dispose: () => Promise.resolve() })
+  },
+})
