@@ -42,6 +42,7 @@ export class ServiceView {
   #removed: Removed[] = []
   /** Changes up to here can no longer be told apart. */
   #floor: number
+  /** Since when the service was known to be empty when this view was made. */
   readonly #emptySince: number
   /** Where this process began to count; what a subscriber of an earlier one holds has another number. */
   #start = -1
@@ -51,8 +52,8 @@ export class ServiceView {
   #instances: readonly Instance[] | undefined
   #serving: number | undefined
 
-  /** Whoever saw `floor` and nothing from `born` on knows of no instance. */
-  readonly #born: number
+  /** Revision of the first instance since there was none. */
+  #born: number
 
   /**
    * @param floor revision since when the service is known to have been empty
@@ -79,6 +80,7 @@ export class ServiceView {
   }
 
   put(id: string, entry: Entry): void {
+    if (this.entries.size === 0) this.#born = entry.revision
     if (!this.entries.has(id)) this.#removed = this.#removed.filter((removed) => removed.id !== id)
     this.#place(id, entry)
     this.entries.set(id, entry)
@@ -124,8 +126,9 @@ export class ServiceView {
    * @param toldOfEmpty whether the subscriber was told when there was nothing
    */
   heldBy(seen: number, toldOfEmpty: boolean): number | undefined {
-    const empty = toldOfEmpty && seen >= this.#emptySince && seen < this.#born ? this.#emptySince : undefined
-    const held = this.#handedOut.findLast((revision) => revision <= seen) ?? empty
+    if (seen < this.#born && !toldOfEmpty) return undefined
+    const held =
+      this.#handedOut.findLast((revision) => revision <= seen) ?? (seen < this.#born && seen >= this.#emptySince ? this.#emptySince : undefined)
     return held === undefined || held < this.#floor || held <= this.#start ? undefined : held
   }
 

@@ -50,7 +50,7 @@ function mergedTags(current: InstanceRecord, patch: InstancePatch["tags"]): Inst
 /** A sentence for the journal. */
 export function describePatch(patch: InstancePatch, own: boolean): string {
   const parts = Object.entries(patch).map(([name, value]) =>
-    name === "tags" ? "tags changed" : value === null ? `${name} taken back` : `${name} set to ${String(value)}`,
+    name === "tags" ? "tags changed" : value === null ? `${name} taken back` : `${name} set to ${typeof value === "object" ? "" : value}`,
   )
   return `${parts.join(", ") || "nothing changed"}${own ? " by the instance itself" : ""}`
 }

@@ -27,10 +27,12 @@ export function registered(current: InstanceRecord | undefined, key: InstanceKey
   return { ...foreign, ...process, ...sent, ...identity, ...kept, ...own, registeredAt, health }
 }
 
-const known = new Set([
-  ...["host", "port", "scheme", "weight", "priority", "zone", "region", "revision", "repo", "canary", "tags", "check", "ttlSeconds", "boot"],
-  ...["service", "id", "origin", "registeredAt", "health", "state", "override", "suspect", "keeper", "format"],
-])
+const known = new Set(
+  [
+    "host port scheme weight priority zone region revision repo canary tags check ttlSeconds boot",
+    "service id origin registeredAt health state override suspect keeper format",
+  ].flatMap((names) => names.split(" ")),
+)
 
 /** Fields of a later version, which this one keeps as they are. */
 function unknownFields(record: Readonly<Record<string, unknown>>): Record<string, unknown> {

@@ -1,5 +1,7 @@
+export { checkWatchHistory } from "./check-watch-history.ts"
 export { describeStorage } from "./describe-storage.ts"
 export { KeptData } from "./kept-data.ts"
 export { openRegistry, sampleRegistration } from "./open-registry.ts"
 export { sampleRecord } from "./sample-record.ts"
 export type { DescribeStorageOptions, StorageDeviations } from "./describe-storage.ts"
+export type { WatchHistory, WatchHistoryOptions } from "./check-watch-history.ts"

@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto"
 import { type Clock, MeshError, systemClock } from "@meshwork/contract"
 import { RecordMap } from "../memory/record-map.ts"
-import type { OpResult, RegistryStorage, StorageOp, StoredState } from "../storage-port.ts"
+import type { OpResult, RegistryStorage, StorageOp, StoredRecord, StoredState } from "../storage-port.ts"
 
 /** A data set in memory that outlives the storages opened on it, as a durable one does; tests read what was written and make it fail. */
 export class KeptData {
@@ -17,6 +17,16 @@ export class KeptData {
 
   constructor(clock: Clock = systemClock) {
     this.#clock = clock
+  }
+
+  /** Counter at the last put or delete. */
+  get revision(): number {
+    return this.#records.revision
+  }
+
+  /** Copies of all records. */
+  records(): StoredRecord[] {
+    return this.#records.records()
   }
 
   /** A storage over this data. */
@@ -37,7 +47,7 @@ export class KeptData {
   }
 
   #state(): StoredState {
-    return { epoch: this.#epoch, revision: this.#records.revision, records: this.#records.records(), problems: [], lastAliveAt: this.lastAliveAt }
+    return { epoch: this.#epoch, revision: this.revision, records: this.records(), problems: [], lastAliveAt: this.lastAliveAt }
   }
 
   #commit(ops: readonly StorageOp[]): Promise<OpResult[]> {
