@@ -19,7 +19,7 @@ export async function run() {
     for (let round = 0; round < rounds; round++) for (const contender of contenders) contender.rounds.push(await measure(contender, perRound))
     report(contenders)
   } finally {
-    for (const program of running.reverse()) await program.stop()
+    for (const program of running.toReversed()) await program.stop()
     rmSync(folder, { recursive: true, force: true })
   }
 }

@@ -20,7 +20,7 @@ const server = `http://127.0.0.1:${discovery}`
 try {
   process.exitCode = await soak()
 } finally {
-  for (const program of running.reverse()) await program.stop()
+  for (const program of running.toReversed()) await program.stop()
   rmSync(folder, { recursive: true, force: true })
 }
 

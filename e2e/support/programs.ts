@@ -58,7 +58,9 @@ export function launch(title: string, command: string, args: readonly string[], 
     child.on("error", (error) => resolve(error.message))
     child.on("close", (code, signal) => resolve(code ?? signal ?? "unknown"))
   })
-  onTestFailed(() => process.stderr.write(`--- ${title} (pid ${child.pid})\n${stdout}${stderr}\n`))
+  onTestFailed(() => {
+    process.stderr.write(`--- ${title} (pid ${child.pid})\n${stdout}${stderr}\n`)
+  })
   onTestFinished(async () => {
     if (child.exitCode !== null || child.signalCode !== null) return
     child.kill("SIGTERM")

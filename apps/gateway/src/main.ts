@@ -29,7 +29,7 @@ export interface RunningGateway {
 /** Starts a gateway as its configuration says; resolves when both ports are listened on. `invalid_config` names a port that is taken. */
 export async function runGateway(options: RunGatewayOptions): Promise<RunningGateway> {
   const { clock = systemClock, random = systemRandom, dataDirectory = ".meshwork" } = options
-  const { host, port, adminPort, connectTimeoutMs, statsPath, rootAnswer } = options.gateway
+  const { host, port, adminPort, connectTimeoutMs, maxInFlight, statsPath, rootAnswer } = options.gateway
   const logger = options.log ?? pino({ name: "gateway", timestamp: pino.stdTimeFunctions.isoTime }, pino.destination({ dest: 2, sync: true }))
   const log = (level: "info" | "warn" | "error", message: string): void => logger[level](message)
 
@@ -39,6 +39,7 @@ export async function runGateway(options: RunGatewayOptions): Promise<RunningGat
     pool: (route) => services.pool(route),
     settings: {
       connectTimeoutMs,
+      maxInFlight,
       ...(statsPath === undefined ? {} : { statsPath }),
       ...(rootAnswer === undefined ? {} : { rootAnswer }),
       ...(options.defaultResponse === undefined ? {} : { defaultResponse: options.defaultResponse }),

@@ -8,7 +8,11 @@ export function parsePriority(text: string | undefined): RequestPriority | undef
 }
 
 /** The priority to send: the call's own, tempered by an inherited one that says the opposite; else the inherited, else the client's. */
-export function effectivePriority(own: RequestPriority | undefined, inherited: RequestPriority | undefined, fallback: RequestPriority): RequestPriority {
+export function effectivePriority(
+  own: RequestPriority | undefined,
+  inherited: RequestPriority | undefined,
+  fallback: RequestPriority,
+): RequestPriority {
   if (own === undefined) return inherited ?? fallback
   const opposite = (own === "low" && inherited === "high") || (own === "high" && inherited === "low")
   return opposite ? "normal" : own

@@ -7,7 +7,7 @@ import { createGateway, type GatewaySettings, type RouteSettings } from "./index
 
 const closers: (() => Promise<unknown> | void)[] = []
 afterEach(async () => {
-  for (const close of closers.splice(0).reverse()) await close()
+  for (const close of closers.splice(0).toReversed()) await close()
 })
 
 async function backend(listener: RequestListener): Promise<{ port: number; server: Server; stop(): void }> {
@@ -23,7 +23,11 @@ async function backend(listener: RequestListener): Promise<{ port: number; serve
 
 async function gateway(ports: number[], route: Partial<RouteSettings> = {}, settings: GatewaySettings = {}) {
   const source = createStaticSource("test")
-  source.set("a", ports.map((port) => fakeInstance("a", port)), 0)
+  source.set(
+    "a",
+    ports.map((port) => fakeInstance("a", port)),
+    0,
+  )
   const pool = createPool({ service: "a", source, balancer: roundRobin })
   const made = createGateway({ routes: [{ match: "prefix", path: "/", service: "a", ...route }], pool: () => pool, settings })
   const { port } = await made.listen({ host: "127.0.0.1", port: 0 })
@@ -55,7 +59,18 @@ it("passes method, target, headers and body on, and the answer back", async () =
   const seen: { method?: string | undefined; url?: string | undefined; headers?: IncomingMessage["headers"]; body?: string } = {}
   const { port } = await backend(async (request, response) => {
     Object.assign(seen, { method: request.method, url: request.url, headers: request.headers, body: await text(request) })
-    response.writeHead(418, "Short and stout", [["set-cookie", "a=1"], ["set-cookie", "b=2"], ["connection", "x-hop"], ["x-hop", "1"]].flat()).end("tea")
+    response
+      .writeHead(
+        418,
+        "Short and stout",
+        [
+          ["set-cookie", "a=1"],
+          ["set-cookie", "b=2"],
+          ["connection", "x-hop"],
+          ["x-hop", "1"],
+        ].flat(),
+      )
+      .end("tea")
   })
   const { url } = await gateway([port])
   const answer = await fetch(`${url}/a%2Fb//c?d=%20&e`, { method: "POST", body: "hello", headers: { "x-own": "1", "x-forwarded-for": "6.6.6.6" } })
@@ -66,7 +81,12 @@ it("passes method, target, headers and body on, and the answer back", async () =
     ["a=1", "b=2"],
     null,
   ])
-  expect(seen).toMatchObject({ method: "POST", url: "/a%2Fb//c?d=%20&e", body: "hello", headers: { "x-own": "1", "x-forwarded-for": "127.0.0.1", "content-length": "5" } })
+  expect(seen).toMatchObject({
+    method: "POST",
+    url: "/a%2Fb//c?d=%20&e",
+    body: "hello",
+    headers: { "x-own": "1", "x-forwarded-for": "127.0.0.1", "content-length": "5" },
+  })
   expect(seen.headers?.["x-request-timeout"]).toMatch(/^(30|29)\.\d+$/)
 })
 
@@ -193,9 +213,15 @@ it("passes trailers, HEAD, 204, 304 and early hints", async () => {
     else response.writeHead(Number(request.url?.slice(1)), { etag: '"x"' }).end()
   })
   const { url } = await gateway([port])
-  const trailers = await new Promise<unknown>((resolve) => httpGet(`${url}/trailers`, (response) => response.resume().on("end", () => resolve(response.trailers))))
+  const trailers = await new Promise<unknown>((resolve) =>
+    httpGet(`${url}/trailers`, (response) => response.resume().on("end", () => resolve(response.trailers))),
+  )
   expect(trailers).toEqual({ "x-sum": "7" })
-  const hints = await new Promise<unknown>((resolve) => httpGet(`${url}/hints`).on("information", (info) => resolve(info.headers.link)).on("response", (response) => response.resume()))
+  const hints = await new Promise<unknown>((resolve) =>
+    httpGet(`${url}/hints`)
+      .on("information", (info) => resolve(info.headers.link))
+      .on("response", (response) => response.resume()),
+  )
   expect(hints).toBe("</a.css>; rel=preload")
   expect((await fetch(url, { method: "HEAD" })).headers.get("content-length")).toBe("42")
   for (const status of [204, 304]) expect((await fetch(`${url}/${status}`)).status).toBe(status)
@@ -216,7 +242,10 @@ it("lets the backend decide about a body that waits for 100 Continue", async () 
   const { port } = await backend(async (request, response) => response.end(await text(request)))
   const { port: edge } = await gateway([port])
   const answer = await new Promise<string>((resolve, reject) => {
-    const call = httpRequest({ port: edge, host: "127.0.0.1", method: "POST", path: "/", headers: { expect: "100-continue", "content-length": 5 } }, (response) => resolve(text(response)))
+    const call = httpRequest(
+      { port: edge, host: "127.0.0.1", method: "POST", path: "/", headers: { expect: "100-continue", "content-length": 5 } },
+      (response) => resolve(text(response)),
+    )
     call.on("continue", () => call.end("hello"))
     call.on("error", reject)
     call.flushHeaders()
@@ -228,7 +257,9 @@ it("joins WebSocket connections, and passes a refusal on", async () => {
   const { port, server } = await backend((_request, response) => response.writeHead(403).end("no"))
   server.on("upgrade", (request, socket, head) => {
     if (request.url === "/no") return void socket.end("HTTP/1.1 403 Forbidden\r\ncontent-length: 2\r\nconnection: close\r\n\r\nno")
-    socket.write(`HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\nsec-websocket-accept: ${request.headers["sec-websocket-key"]}\r\n\r\n`)
+    socket.write(
+      `HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\nsec-websocket-accept: ${request.headers["sec-websocket-key"]}\r\n\r\n`,
+    )
     if (head.length > 0) socket.write(head)
     socket.pipe(socket)
     return undefined
@@ -238,7 +269,9 @@ it("joins WebSocket connections, and passes a refusal on", async () => {
     new Promise((resolve, reject) => {
       const socket = connect(edge, "127.0.0.1")
       let received = ""
-      socket.write(`GET ${path} HTTP/1.1\r\nhost: a\r\nconnection: Upgrade\r\nupgrade: websocket\r\nsec-websocket-key: k\r\nsec-websocket-version: 13\r\n\r\n${more}`)
+      socket.write(
+        `GET ${path} HTTP/1.1\r\nhost: a\r\nconnection: Upgrade\r\nupgrade: websocket\r\nsec-websocket-key: k\r\nsec-websocket-version: 13\r\n\r\n${more}`,
+      )
       socket.on("data", (chunk) => {
         received += String(chunk)
         if (received.endsWith("early") || received.endsWith("no")) socket.end()
@@ -261,7 +294,11 @@ it("counts what it answered, by route", async () => {
 })
 
 it("answers where no route leads as configured", async () => {
-  const { url } = await gateway([], { path: "/api" }, { defaultResponse: { statusCode: 403, body: "This is not reachable" }, rootAnswer: { status: "Success" } })
+  const { url } = await gateway(
+    [],
+    { path: "/api" },
+    { defaultResponse: { statusCode: 403, body: "This is not reachable" }, rootAnswer: { status: "Success" } },
+  )
   const answer = await fetch(`${url}/apix`)
   expect([answer.status, await answer.text()]).toEqual([403, "This is not reachable"])
   expect(await (await fetch(`${url}/`)).json()).toEqual({ status: "Success" })
@@ -272,7 +309,10 @@ it("answers where no route leads as configured", async () => {
 it("a taken port is named with the option", async () => {
   const { port } = await backend(() => {})
   const made = createGateway({ routes: [], pool: () => undefined as never })
-  await expect(made.listen({ host: "127.0.0.1", port })).rejects.toMatchObject({ code: "invalid_config", message: expect.stringMatching(new RegExp(`${port}.*--port`)) })
+  await expect(made.listen({ host: "127.0.0.1", port })).rejects.toMatchObject({
+    code: "invalid_config",
+    message: expect.stringMatching(new RegExp(`${port}.*--port`)),
+  })
 })
 
 it("finishes what is in flight when it closes, and says that the connection ends", async () => {

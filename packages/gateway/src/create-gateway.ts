@@ -36,6 +36,8 @@ export interface Gateway {
   readonly inFlight: number
 }
 
+const lingerMs = 1000
+
 /** Makes a gateway; nothing listens yet. */
 export function createGateway(options: GatewayOptions): Gateway {
   return new HttpGateway(options)
@@ -54,6 +56,7 @@ class HttpGateway implements Gateway {
   readonly #trusted: (address: string) => boolean
   readonly #meshPeer: (address: string) => boolean
   readonly #upgraded = new Set<Duplex>()
+  readonly #malformed = new WeakSet<Duplex>()
   readonly #allowBody: ((path: string) => boolean) | undefined
   #inFlight = 0
   #closing: Promise<void> | undefined
@@ -68,7 +71,9 @@ class HttpGateway implements Gateway {
     this.#stats = new Stats(this.#router.routes)
     this.#trusted = peerList(settings.trustedProxies ?? [])
     this.#meshPeer = settings.meshPeers === undefined ? isNearby : peerList(settings.meshPeers)
-    this.#allowBody = this.#router.routes.some((route) => route.allowGetBody) ? (path) => this.#router.find("", "GET", path)?.allowGetBody === true : undefined
+    this.#allowBody = this.#router.routes.some((route) => route.allowGetBody)
+      ? (path) => this.#router.find("", "GET", path)?.allowGetBody === true
+      : undefined
     this.#parts = {
       clock,
       backends: this.#backends,
@@ -78,6 +83,8 @@ class HttpGateway implements Gateway {
         this.#inFlight--
         this.#stats.record(route, status, ms)
       },
+      closing: () => this.#closing !== undefined,
+      malformed: (request) => this.#malformed.has(request.socket),
     }
     this.server = this.#createServer()
   }
@@ -119,7 +126,14 @@ class HttpGateway implements Gateway {
   async #close(graceMs: number): Promise<void> {
     await new Promise<void>((resolve) => {
       const patience = this.#clock.timer(graceMs, () => this.server.closeAllConnections())
+      // A connection whose last answer went out before it could say `close` becomes idle only now.
+      const sweep = (): void => {
+        this.server.closeIdleConnections()
+        sweeping = this.#clock.timer(50, sweep)
+      }
+      let sweeping = this.#clock.timer(50, sweep)
       this.server.close(() => {
+        sweeping.cancel()
         patience.cancel()
         resolve()
       })
@@ -148,8 +162,11 @@ class HttpGateway implements Gateway {
     server.on("upgrade", (request: IncomingMessage, socket: Duplex, head: Buffer) => this.#upgrade(request, socket, head))
     server.on("clientError", (error: NodeJS.ErrnoException, socket: Duplex) => {
       const status = error.code === "HPE_HEADER_OVERFLOW" ? 431 : error.code === "ERR_HTTP_REQUEST_TIMEOUT" ? 408 : 400
-      if (error.code === "ECONNRESET" || !socket.writable) socket.destroy()
-      else refuseSocket(socket, status, `not an HTTP request that can be passed on (${error.code ?? error.message})`)
+      this.#malformed.add(socket)
+      if (error.code === "ECONNRESET" || !socket.writable) return void socket.destroy()
+      // A client that leaves its half open does not keep the connection.
+      this.#clock.timer(lingerMs, () => socket.destroy()).unref()
+      refuseSocket(socket, status, `not an HTTP request that can be passed on (${error.code ?? error.message})`)
     })
     return server
   }
@@ -180,6 +197,11 @@ class HttpGateway implements Gateway {
     if (this.#closing) response.shouldKeepAlive = false
     const route = admitted.target === "*" ? undefined : this.#router.find(admitted.host, method, admitted.path)
     if (route === undefined) return this.#noRoute(request, response, admitted.target)
+    if (this.#inFlight >= (this.#settings.maxInFlight ?? 10_000)) {
+      this.#stats.record(route, 503, 0)
+      const error = new MeshError("overloaded", "too many requests are in flight; try again in a second")
+      return sendError(response, error, { accept: request.headers.accept, close: !request.complete })
+    }
     const peer = this.#peer(request)
     const head = forwardHead(request.rawHeaders, peer, admitted.authority)
     this.#inFlight++

@@ -22,6 +22,10 @@ export interface ExchangeParts {
   /** How long a request waits for the first snapshot of its service, ms. */
   firstSnapshotMs: number
   finished(route: Route, status: number, ms: number): void
+  /** Whether the gateway is about to stop. */
+  closing(): boolean
+  /** Whether what the caller sent after the head is no HTTP. */
+  malformed(request: IncomingMessage): boolean
 }
 
 /** A request that found its route. */
@@ -77,27 +81,34 @@ export class Exchange implements AttemptListener {
   }
 
   informed(status: number, headers: readonly Buffer[]): void {
-    const { response } = this.#routed
-    if (response.headersSent) return
+    const { request, response } = this.#routed
+    if (response.headersSent || request.httpVersion === "1.0") return
     if (status === 102) response.writeProcessing()
     if (status !== 103) return
-    const hints: Record<string, string | string[]> = {}
+    const hints: Record<string, string | string[]> & { link?: string | string[] } = {}
     for (let index = 0; index + 1 < headers.length; index += 2) {
       const name = String(headers[index]).toLowerCase()
       const value = String(headers[index + 1])
       const before = hints[name]
       hints[name] = before === undefined ? value : [...(Array.isArray(before) ? before : [before]), value]
     }
-    if (hints.link !== undefined) response.writeEarlyHints(hints as { link: string | string[] })
+    if (hints.link === undefined) return
+    try {
+      response.writeEarlyHints({ ...hints, link: hints.link })
+    } catch {
+      // node:http refuses some spellings of Link; a hint is not worth the answer.
+    }
   }
 
   answered(attempt: Attempt, status: number, message: string, headers: readonly Buffer[]): void {
-    const { response } = this.#routed
+    const { request, response } = this.#routed
+    if (this.#parts.closing()) response.shouldKeepAlive = false
     attempt.latencyMs = this.#elapsed
     this.#lastByteAt = this.#parts.clock.monotonic()
     this.#watchIdle()
     response.on("drain", this.#onDrain)
-    response.writeHead(status, message, answerHead(headers))
+    const bodyless = request.method === "HEAD" || status === 204 || status === 304
+    response.writeHead(status, message, answerHead(headers, !bodyless && request.httpVersion === "1.1"))
   }
 
   data(_attempt: Attempt, chunk: Buffer): boolean {
@@ -107,7 +118,9 @@ export class Exchange implements AttemptListener {
 
   ended(attempt: Attempt, trailers: Readonly<Record<string, string | string[] | undefined>>): void {
     const { response } = this.#routed
-    const pairs = Object.entries(trailers).flatMap(([name, value]) => (value === undefined ? [] : [value].flat().map((item): [string, string] => [name, item])))
+    const pairs = Object.entries(trailers).flatMap(([name, value]) =>
+      value === undefined ? [] : [value].flat().map((item): [string, string] => [name, item]),
+    )
     if (pairs.length > 0) response.addTrailers(pairs)
     response.end()
     this.#done(attempt, response.statusCode)
@@ -136,7 +149,8 @@ export class Exchange implements AttemptListener {
       void this.#next(error)
       return
     }
-    if (how !== "broken" || !this.#routed.response.headersSent) return this.#unreachable(how === "never-sent" ? "connection_failed" : "upstream_reset", error)
+    if (how !== "broken" || !this.#routed.response.headersSent)
+      return this.#unreachable(how === "never-sent" ? "connection_failed" : "upstream_reset", error)
     // Half an answer must never look like a whole one.
     this.#finish(502)
     this.#routed.response.destroy()
@@ -176,7 +190,14 @@ export class Exchange implements AttemptListener {
     if (!admitted.hasBody) return
     if (expectsContinue) response.writeContinue()
     const length = Number(request.headers["content-length"] ?? Number.POSITIVE_INFINITY)
-    this.#body = length <= route.retryBodyLimit ? await readSmallBody(request, length) : request
+    if (length <= route.retryBodyLimit) {
+      this.#body = await readSmallBody(request, length)
+      return
+    }
+    this.#body = request
+    // Lets node:http read what came along with the head, so that chunks that are none never reach a backend.
+    await new Promise((resolve) => setImmediate(resolve))
+    if (this.#parts.malformed(request)) throw new Error("the request body is malformed")
   }
 
   #send(attempt: Attempt): void {
@@ -203,7 +224,7 @@ export class Exchange implements AttemptListener {
     const streaming = this.#body === request
     if (how === "never-sent") return !streaming || !request.readableDidRead
     const repeatable = idempotent.has(request.method ?? "") || head.idempotencyKey
-    return how === "unseen" && repeatable && !streaming && head.attempt === 1 && this.#attempts < route.attempts
+    return repeatable && !streaming && head.attempt === 1 && this.#attempts < route.attempts
   }
 
   #noConnection(attempt: Attempt, timeIsUp: boolean): void {

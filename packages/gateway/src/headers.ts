@@ -2,13 +2,22 @@ import { isIP } from "node:net"
 
 /** Headers that belong to one connection; never passed on. */
 const hopByHop = new Set([
-  ...["connection", "keep-alive", "proxy-connection", "proxy-authenticate", "proxy-authorization", "te", "trailer", "transfer-encoding", "upgrade"],
+  "connection",
+  "keep-alive",
+  "proxy-connection",
+  "proxy-authenticate",
+  "proxy-authorization",
+  "te",
+  "trailer",
+  "transfer-encoding",
+  "upgrade",
   "expect",
 ])
 /** Headers that `Connection` may not name: what frames or places a message, and what the gateway itself says. */
 const untouchable = new Set(["host", "content-length", "via"])
 /** What the gateway says of the caller; a caller that is not trusted cannot say it. */
-const forwarded = new Set(["x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-forwarded-port", "forwarded", "x-real-ip"])
+const rewritten = new Set(["x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "forwarded"])
+const isForwarded = (name: string): boolean => name.startsWith("x-forwarded-") || name === "forwarded" || name === "x-real-ip"
 /** What one part of the mesh says to the next. */
 const mesh = new Set(["x-request-timeout", "x-request-attempt", "x-request-priority", "x-service-name"])
 
@@ -46,8 +55,10 @@ export function forwardHead(rawHeaders: readonly string[], peer: Peer, host: str
     const value = rawHeaders[index + 1] as string
     const lower = name.toLowerCase()
     if (hopByHop.has(lower) || lower === "host" || name.includes("_") || named?.has(lower)) continue
-    if (forwarded.has(lower)) {
-      if (peer.trustedProxy) note(seen, lower, value)
+    if (isForwarded(lower)) {
+      if (!peer.trustedProxy) continue
+      if (rewritten.has(lower)) note(seen, lower, value)
+      else head.headers.push(name, value)
       continue
     }
     if (mesh.has(lower)) {
@@ -74,17 +85,28 @@ export function forwardHead(rawHeaders: readonly string[], peer: Peer, host: str
   return head
 }
 
-/** The head of an answer as it goes to the caller: raw buffers in, flat text out, without what belongs to the connection. */
-export function answerHead(raw: readonly Buffer[]): string[] {
+/**
+ * The head of an answer as it goes to the caller: raw buffers in, flat text out, without what belongs to the connection.
+ * @param trailers whether trailers can follow; `Trailer` goes where they cannot, since node:http throws at it
+ */
+export function answerHead(raw: readonly Buffer[], trailers = true): string[] {
   const text = raw.map((part) => part.toString("latin1"))
   const named = connectionNames(text)
   const headers: string[] = []
+  let announced = -1
+  let measured = false
   for (let index = 0; index < text.length; index += 2) {
     const name = text[index] as string
     const lower = name.toLowerCase()
     if ((hopByHop.has(lower) && lower !== "trailer") || named?.has(lower)) continue
+    if (lower === "content-length") measured = true
+    else if (lower === "trailer") {
+      if (announced !== -1) continue
+      announced = headers.length
+    }
     headers.push(name, text[index + 1] as string)
   }
+  if (announced !== -1 && (measured || !trailers)) headers.splice(announced, 2)
   return headers
 }
 
@@ -97,7 +119,7 @@ function connectionNames(rawHeaders: readonly string[]): Set<string> | undefined
     if (value === "keep-alive" || value === "close") continue
     for (const part of value.split(",")) {
       const option = part.trim()
-      if (option === "" || untouchable.has(option) || forwarded.has(option) || mesh.has(option)) continue
+      if (option === "" || untouchable.has(option) || isForwarded(option) || mesh.has(option)) continue
       names ??= new Set()
       names.add(option)
     }

@@ -1,4 +1,4 @@
-import type { ServerResponse } from "node:http"
+import { STATUS_CODES, type ServerResponse } from "node:http"
 import { MeshError, toProblem } from "@meshwork/contract"
 
 /** Answers with a problem body, or as text where the caller accepts nothing else; cuts the connection when an answer has begun. */
@@ -18,7 +18,8 @@ export function sendError(
   const headers: Record<string, string | number> = { ...problem.headers, "content-length": Buffer.byteLength(body) }
   if (textOnly) headers["content-type"] = "text/plain; charset=utf-8"
   if (options.close) headers.connection = "close"
-  response.writeHead(status, headers).end(response.req.method === "HEAD" ? undefined : body)
+  // A head that could not be written may have left its own reason phrase behind.
+  response.writeHead(status, STATUS_CODES[status] ?? "", headers).end(response.req.method === "HEAD" ? undefined : body)
 }
 
 /** Answers with a body as configured: text as text, anything else as JSON. */

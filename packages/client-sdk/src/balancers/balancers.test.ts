@@ -1,6 +1,6 @@
 import { seededRandom } from "@meshwork/contract/testing"
 import { expect, it } from "vitest"
-import { describeBalancer } from "./describe-balancer.ts"
+import { describeBalancer } from "../testing/describe-balancer.ts"
 import { leastRequests, p2c, random, rendezvousHash, roundRobin } from "./index.ts"
 
 describeBalancer("roundRobin", roundRobin, { weighted: true })

@@ -15,7 +15,11 @@ async function calling(steps: ScriptStep[], ports = [1, 2, 3], options: ClientOp
   const clock = new ManualClock()
   const transport = new ScriptedTransport(clock, steps)
   const source = createStaticSource("test")
-  source.set("a", ports.map((port) => fakeInstance("a", port)), 0)
+  source.set(
+    "a",
+    ports.map((port) => fakeInstance("a", port)),
+    0,
+  )
   const pool = createPool({ service: "a", source, balancer: roundRobin, clock })
   await pool.ready()
   const client = createClientForPool({ clock, random: () => 0.5, transport, ...options, pool })
@@ -175,7 +179,13 @@ describe("without an instance", () => {
 
   it("waits up to two seconds for the first snapshot", async () => {
     const clock = new ManualClock()
-    const source = { name: "silent", watch: async function* () { await new Promise(() => {}); yield { service: "a", instances: [], at: 0 } } }
+    const source = {
+      name: "silent",
+      watch: async function* () {
+        await new Promise(() => {})
+        yield { service: "a", instances: [], at: 0 }
+      },
+    }
     const client = createClientForPool({ clock, transport: new ScriptedTransport(clock, [{}]), pool: createPool({ service: "a", source, clock }) })
     const ended = expect(client.get("/x", { strategy: single() })).rejects.toMatchObject({ code: "no_instances" })
     await clock.advance(2001)

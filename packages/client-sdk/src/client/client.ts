@@ -194,7 +194,11 @@ class PoolClient implements Client {
       })
       const verdict = classify(response.status, response.headers, call.options.verdictForStatus ?? this.#options.verdictForStatus)
       const load = response.headers.get("x-meshwork-load")
-      picked.done({ result: verdict === "accept" ? "success" : "failure", latencyMs: this.#clock.monotonic() - begin, ...(load === null ? {} : { load }) })
+      picked.done({
+        result: verdict === "accept" ? "success" : "failure",
+        latencyMs: this.#clock.monotonic() - begin,
+        ...(load === null ? {} : { load }),
+      })
       const wire = { response, address: endpoint.address }
       return verdict === "accept" ? { kind: "accepted", response: wire } : { kind: "rejected", response: wire, ...retryAfter(response) }
     } catch (thrown) {

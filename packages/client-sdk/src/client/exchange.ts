@@ -26,7 +26,9 @@ export class Exchange implements Dispatcher.DispatchHandler {
     this.#reject = reject
     const connectMs = Math.min(request.connectTimeoutMs, request.timeoutMs)
     const code = request.connectTimeoutMs <= request.timeoutMs ? "connection_failed" : "attempt_timeout"
-    this.#timer = clock.timer(connectMs, () => this.#fail(new MeshError(code, `no connection to ${request.endpoint.origin} within ${Math.round(connectMs)} ms`)))
+    this.#timer = clock.timer(connectMs, () =>
+      this.#fail(new MeshError(code, `no connection to ${request.endpoint.origin} within ${Math.round(connectMs)} ms`)),
+    )
     this.#started = clock.monotonic()
     if (request.signal.aborted) queueMicrotask(this.#onAbort)
     else request.signal.addEventListener("abort", this.#onAbort, { once: true })
@@ -81,7 +83,10 @@ export class Exchange implements Dispatcher.DispatchHandler {
 
   #watchIdle(): void {
     const { idleTimeoutMs } = this.#request
-    this.#limit(idleTimeoutMs, () => new MeshError("upstream_reset", `${this.#where} sent nothing for ${idleTimeoutMs} ms in the middle of its answer`))
+    this.#limit(
+      idleTimeoutMs,
+      () => new MeshError("upstream_reset", `${this.#where} sent nothing for ${idleTimeoutMs} ms in the middle of its answer`),
+    )
   }
 
   #limit(ms: number, error: () => MeshError): void {

@@ -18,7 +18,8 @@ export function createClient(options: FixedClientOptions): Client {
 }
 
 function parse(text: string): URL {
-  if (!URL.canParse(text) || !/^https?:$/.test(new URL(text).protocol)) throw new MeshError("invalid_config", `an endpoint is an http or https URL, found ${text}`)
+  if (!URL.canParse(text) || !/^https?:$/.test(new URL(text).protocol))
+    throw new MeshError("invalid_config", `an endpoint is an http or https URL, found ${text}`)
   return new URL(text)
 }
 

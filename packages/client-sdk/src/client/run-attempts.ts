@@ -53,6 +53,7 @@ export async function runAttempts<R>(options: RunOptions<R>): Promise<R> {
   }
   if (last !== undefined) return last
   // The caller's time ran out while waiting for an answer: that is what the caller has to know.
-  if (error.code === "attempt_timeout" && deadline.remainingMs < lowTimeoutMs) throw new MeshError("deadline_exceeded", error.message, { cause: error })
+  if (error.code === "attempt_timeout" && deadline.remainingMs < lowTimeoutMs)
+    throw new MeshError("deadline_exceeded", error.message, { cause: error })
   throw error
 }

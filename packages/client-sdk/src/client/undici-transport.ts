@@ -25,7 +25,10 @@ class UndiciTransport implements Transport {
     return new Promise((resolve, reject) => {
       const exchange = new Exchange(request, this.#clock, resolve, reject)
       try {
-        this.#pool(request.endpoint).dispatch({ path: request.target, method: request.method, headers: request.headers, body: request.body }, exchange)
+        this.#pool(request.endpoint).dispatch(
+          { path: request.target, method: request.method, headers: request.headers, body: request.body },
+          exchange,
+        )
       } catch (error) {
         exchange.onResponseError(undefined, error as Error)
       }
@@ -42,7 +45,13 @@ class UndiciTransport implements Transport {
     const known = this.#pools.get(endpoint.origin)
     if (known) return known
     // Time limits are the exchange's: undici's are coarser than a call may ask for.
-    const pool = new Pool(endpoint.origin, { headersTimeout: 0, bodyTimeout: 0, connect: { timeout: 60_000 }, keepAliveTimeoutThreshold: 500, allowH2: false })
+    const pool = new Pool(endpoint.origin, {
+      headersTimeout: 0,
+      bodyTimeout: 0,
+      connect: { timeout: 60_000 },
+      keepAliveTimeoutThreshold: 500,
+      allowH2: false,
+    })
     this.#pools.set(endpoint.origin, pool)
     endpoint.gone.addEventListener("abort", () => this.#drop(endpoint.origin), { once: true })
     const oldest = this.#pools.keys().next().value

@@ -1,4 +1,15 @@
-import { type Clock, fromProblem, MeshError, type RouteCall, type RouteName, routePath, type RouteReply, routes, type Routes, systemClock } from "@meshwork/contract"
+import {
+  type Clock,
+  fromProblem,
+  MeshError,
+  type RouteCall,
+  type RouteName,
+  routePath,
+  type RouteReply,
+  routes,
+  type Routes,
+  systemClock,
+} from "@meshwork/contract"
 import { request } from "undici"
 
 const maxAnswerBytes = 256 * 1024 * 1024
@@ -60,7 +71,9 @@ export function createDiscoveryApi(options: DiscoveryApiOptions): DiscoveryApi {
       if (call.signal?.aborted) throw new MeshError("aborted", "the caller gave up", { cause: error })
       if (MeshError.is(controller.signal.reason)) throw controller.signal.reason
       if (MeshError.is(error)) throw error
-      throw new MeshError("connection_failed", `no discovery server at ${url}: ${(error as { code?: string }).code ?? String(error)}`, { cause: error })
+      throw new MeshError("connection_failed", `no discovery server at ${url}: ${(error as { code?: string }).code ?? String(error)}`, {
+        cause: error,
+      })
     } finally {
       timer.cancel()
     }
@@ -72,7 +85,7 @@ export function createDiscoveryApi(options: DiscoveryApiOptions): DiscoveryApi {
       for (let step = 0; step < urls.length; step++) {
         const index = (preferred + step) % urls.length
         try {
-          const reply = await send(urls[index] ?? "", name, parts as Parts, call)
+          const reply = await send(urls[index] ?? "", name, parts, call)
           preferred = index
           return reply as never
         } catch (thrown) {
@@ -107,7 +120,7 @@ function queryText(query: Readonly<Record<string, unknown>> | undefined): string
   for (const [name, value] of Object.entries(query ?? {})) {
     for (const item of Array.isArray(value) ? value : [value]) if (item !== undefined) params.append(name, String(item))
   }
-  return params.size === 0 ? "" : `?${params}`
+  return params.size === 0 ? "" : `?${params.toString()}`
 }
 
 async function readText(body: AsyncIterable<Buffer>): Promise<string> {
@@ -121,7 +134,13 @@ async function readText(body: AsyncIterable<Buffer>): Promise<string> {
   return Buffer.concat(chunks).toString("utf8")
 }
 
-function read(url: string, replies: Readonly<Record<number, unknown>>, status: number, headers: { get(name: string): string | undefined }, text: string): unknown {
+function read(
+  url: string,
+  replies: Readonly<Record<number, unknown>>,
+  status: number,
+  headers: { get(name: string): string | undefined },
+  text: string,
+): unknown {
   const json = /^application\/(?:problem\+)?json/.test(headers.get("content-type") ?? "")
   let value: unknown
   try {

@@ -56,7 +56,11 @@ it("leaves out who was tried, and who refused within the last second while anoth
 
 it("believes who registered itself before Docker and configuration", async () => {
   const { pool, set } = await pooled([])
-  await set([fakeInstance("a", 1, { id: "file", origin: "config" }), fakeInstance("a", 1, { id: "self" }), fakeInstance("a", 1, { id: "box", origin: "docker" })])
+  await set([
+    fakeInstance("a", 1, { id: "file", origin: "config" }),
+    fakeInstance("a", 1, { id: "self" }),
+    fakeInstance("a", 1, { id: "box", origin: "docker" }),
+  ])
   expect(pool.candidates().map((candidate) => candidate.endpoint.id)).toEqual(["self"])
 })
 

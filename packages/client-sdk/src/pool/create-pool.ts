@@ -1,4 +1,14 @@
-import { type Clock, formatHostPort, type Instance, type InstanceSource, type Origin, type Random, type ServiceSnapshot, systemClock, systemRandom } from "@meshwork/contract"
+import {
+  type Clock,
+  formatHostPort,
+  type Instance,
+  type InstanceSource,
+  type Origin,
+  type Random,
+  type ServiceSnapshot,
+  systemClock,
+  systemRandom,
+} from "@meshwork/contract"
 import type { Balancer, BalancerFactory } from "../balancers/index.ts"
 import { p2c } from "../balancers/index.ts"
 import type { Candidate, Outcome, Picked, PickOptions, Pool } from "./pool.ts"

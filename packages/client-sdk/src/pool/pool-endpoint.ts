@@ -52,7 +52,12 @@ export class PoolEndpoint implements Endpoint {
     const { latencyMs } = outcome
     if (latencyMs === undefined || outcome.result === "aborted") return
     // Rises at once and falls slowly, so that one slow answer is not averaged away.
-    this.latencyMs = latencyMs > this.latencyMs ? (this.latencyMs === 0 ? latencyMs : (this.latencyMs + latencyMs) / 2) : this.latencyMs * decay + latencyMs * (1 - decay)
+    this.latencyMs =
+      latencyMs > this.latencyMs
+        ? this.latencyMs === 0
+          ? latencyMs
+          : (this.latencyMs + latencyMs) / 2
+        : this.latencyMs * decay + latencyMs * (1 - decay)
   }
 
   leave(): void {

@@ -184,5 +184,7 @@ export class RegistrationKeeper implements MeshRegistration {
 
 /** Whether trying again cannot help. */
 function refusal(error: MeshError): boolean {
-  return error.status >= 400 && error.status < 500 && error.code !== "limit_exceeded" && error.code !== "deadline_exceeded" && error.code !== "aborted"
+  return (
+    error.status >= 400 && error.status < 500 && error.code !== "limit_exceeded" && error.code !== "deadline_exceeded" && error.code !== "aborted"
+  )
 }

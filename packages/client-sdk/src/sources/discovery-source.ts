@@ -142,7 +142,9 @@ class StreamedSource implements DiscoverySource {
   #remember(snapshot: ServiceSnapshot): void {
     const topic = this.#topic(snapshot.service)
     const why = "suspect: remembered from before the restart, no discovery server has answered yet"
-    const instances = snapshot.instances.map((instance) => (instance.standing === "serving" ? { ...instance, standing: "suspect" as const, why } : instance))
+    const instances = snapshot.instances.map((instance) =>
+      instance.standing === "serving" ? { ...instance, standing: "suspect" as const, why } : instance,
+    )
     topic.view = { ...topic.view, epoch: "remembered", instances: new Map(instances.map((instance) => [instance.id, instance])) }
     topic.known = true
     topic.at = snapshot.at
@@ -201,7 +203,15 @@ class StreamedSource implements DiscoverySource {
     this.#watchedAll = all
     const services = all ? undefined : topics.map((topic) => topic.view.service)
     const { token } = this.#options
-    for await (const { id, event } of watchStream({ url, services, fresh: lastEventId === undefined || all ? [] : fresh, lastEventId, token, clock: this.#clock, signal })) {
+    for await (const { id, event } of watchStream({
+      url,
+      services,
+      fresh: lastEventId === undefined || all ? [] : fresh,
+      lastEventId,
+      token,
+      clock: this.#clock,
+      signal,
+    })) {
       if (!this.#connected) this.#options.log?.("info", `following discovery at ${url}`)
       this.#connected = true
       this.#problem = undefined
@@ -284,14 +294,16 @@ class StreamedSource implements DiscoverySource {
     const times = [...this.#topics.values()].map((topic) => nextExpiry(topic.view)).filter((time) => time !== undefined)
     if (times.length === 0) return
     const wait = Math.max(0, Math.min(...times) - this.#clock.monotonic())
-    this.#doubt = this.#clock.timer(wait, () => {
-      for (const topic of this.#topics.values()) {
-        const view = dropExpired(topic.view, this.#clock.monotonic())
-        if (view === topic.view) continue
-        topic.view = view
-        this.#tell(topic)
-      }
-      this.#watchDoubt()
-    }).unref()
+    this.#doubt = this.#clock
+      .timer(wait, () => {
+        for (const topic of this.#topics.values()) {
+          const view = dropExpired(topic.view, this.#clock.monotonic())
+          if (view === topic.view) continue
+          topic.view = view
+          this.#tell(topic)
+        }
+        this.#watchDoubt()
+      })
+      .unref()
   }
 }

@@ -2,14 +2,21 @@ import { expect, it } from "vitest"
 import { fakeInstance } from "../testing/index.ts"
 import { applyChange, applySnapshot, dropExpired, emptyView, nextExpiry } from "./service-view.ts"
 
-const snapshot = (epoch: string, revision: number, ports: number[]) => ({ epoch, revision, at: 0, service: "a", instances: ports.map((port) => fakeInstance("a", port)) })
+const snapshot = (epoch: string, revision: number, ports: number[]) => ({
+  epoch,
+  revision,
+  at: 0,
+  service: "a",
+  instances: ports.map((port) => fakeInstance("a", port)),
+})
 const change = (from: number, revision: number, upserted: number[], removed: number[], epoch = "e") => ({
   ...snapshot(epoch, revision, []),
   from,
   upserted: upserted.map((port) => fakeInstance("a", port)),
   removed: removed.map((port) => ({ id: `127.0.0.1:${port}`, why: "gone" })),
 })
-const ports = (view: { instances: ReadonlyMap<string, { port: number }> } | undefined) => [...(view?.instances.values() ?? [])].map((instance) => instance.port).sort()
+const ports = (view: { instances: ReadonlyMap<string, { port: number }> } | undefined) =>
+  [...(view?.instances.values() ?? [])].map((instance) => instance.port).sort()
 
 it("a snapshot of the same epoch removes at once what it lacks", () => {
   const view = applySnapshot(applySnapshot(emptyView("a"), snapshot("e", 1, [1, 2]), 0), snapshot("e", 2, [2]), 0)

@@ -31,10 +31,16 @@ export async function* watchStream(options: WatchStreamOptions): AsyncGenerator<
   const broken = new AbortController()
   const stop = (): void => broken.abort(signal.reason)
   signal.addEventListener("abort", stop, { once: true })
-  const silent = (ms: number) => clock.timer(ms, () => broken.abort(new MeshError("attempt_timeout", `${url} said nothing for ${ms / 1000} s`))).unref()
+  const silent = (ms: number) =>
+    clock.timer(ms, () => broken.abort(new MeshError("attempt_timeout", `${url} said nothing for ${ms / 1000} s`))).unref()
   let timer = silent(headMs)
   try {
-    const answer = await client.request({ method: "GET", path: `${pathname === "/" ? "" : pathname}/v1/watch${query(options)}`, headers: headers(options), signal: broken.signal })
+    const answer = await client.request({
+      method: "GET",
+      path: `${pathname === "/" ? "" : pathname}/v1/watch${query(options)}`,
+      headers: headers(options),
+      signal: broken.signal,
+    })
     if (answer.statusCode !== 200 || !String(answer.headers["content-type"]).startsWith("text/event-stream")) {
       const read = { get: (name: string) => answer.headers[name] as string | undefined }
       throw fromProblem(answer.statusCode, read, await answer.body.json().catch(() => undefined))
@@ -61,7 +67,7 @@ function query({ services, fresh }: WatchStreamOptions): string {
   const params = new URLSearchParams()
   for (const service of services ?? []) params.append("service", service)
   for (const service of fresh) params.append("fresh", service)
-  return params.size === 0 ? "" : `?${params}`
+  return params.size === 0 ? "" : `?${params.toString()}`
 }
 
 function headers({ lastEventId, token }: WatchStreamOptions): Record<string, string> {

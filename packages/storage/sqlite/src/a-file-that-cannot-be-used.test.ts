@@ -26,7 +26,10 @@ async function filled(): Promise<void> {
 it("a second opening says that the file is used, and works once the first is closed", async () => {
   const first = createSqliteStorage({ path })
   await first.open()
-  await expect(createSqliteStorage({ path }).open()).rejects.toMatchObject({ code: "invalid_config", message: expect.stringMatching(/registry\.sqlite is used by another process/) })
+  await expect(createSqliteStorage({ path }).open()).rejects.toMatchObject({
+    code: "invalid_config",
+    message: expect.stringMatching(/registry\.sqlite is used by another process/),
+  })
   await first.close()
   const second = createSqliteStorage({ path })
   await second.open()
@@ -38,11 +41,18 @@ it("tables of a newer version are refused and left alone", async () => {
   const database = new DatabaseSync(path)
   database.exec("PRAGMA user_version=99")
   database.close()
-  await expect(createSqliteStorage({ path }).open()).rejects.toMatchObject({ code: "invalid_config", message: expect.stringMatching(/newer version of Meshwork.*99/) })
+  await expect(createSqliteStorage({ path }).open()).rejects.toMatchObject({
+    code: "invalid_config",
+    message: expect.stringMatching(/newer version of Meshwork.*99/),
+  })
 })
 
 it.each([
-  ["a text file", () => writeFileSync(path, "this is no database, and it is long enough to be read as a header of one".repeat(20)), /is not a SQLite database/],
+  [
+    "a text file",
+    () => writeFileSync(path, "this is no database, and it is long enough to be read as a header of one".repeat(20)),
+    /is not a SQLite database/,
+  ],
   ["a folder", () => mkdirSync(path), /cannot be opened/],
   ["a folder that is a file", () => writeFileSync(join(folder, "registry.sqlite"), ""), /^/],
 ])("%s is refused by name", async (title, prepare, message) => {

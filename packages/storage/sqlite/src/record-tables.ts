@@ -41,7 +41,12 @@ export class RecordTables {
   }
 
   load(): StoredState {
-    const meta = new Map((this.#database.prepare("SELECT name, value FROM meta").all() as { name: string; value: string | number }[]).map((row) => [row.name, row.value]))
+    const meta = new Map(
+      (this.#database.prepare("SELECT name, value FROM meta").all() as { name: string; value: string | number }[]).map((row) => [
+        row.name,
+        row.value,
+      ]),
+    )
     this.#revision = Number(meta.get("revision"))
     const records: StoredRecord[] = []
     const problems: StorageProblem[] = []
@@ -52,7 +57,13 @@ export class RecordTables {
       else records.push(stored)
     }
     const lastAliveAt = meta.get("last_alive_at")
-    return { epoch: String(meta.get("epoch")), revision: this.#revision, records, problems, lastAliveAt: lastAliveAt === undefined ? null : Number(lastAliveAt) }
+    return {
+      epoch: String(meta.get("epoch")),
+      revision: this.#revision,
+      records,
+      problems,
+      lastAliveAt: lastAliveAt === undefined ? null : Number(lastAliveAt),
+    }
   }
 
   /** Applies several commits in one transaction; one list of results each. */

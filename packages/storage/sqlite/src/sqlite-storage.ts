@@ -38,7 +38,9 @@ class SqliteStorage implements RegistryStorage {
     const worker = new Worker(file, { execArgv: [] })
     this.#worker = worker
     worker.on("message", (reply: WorkerReply) => this.#settle(reply))
-    worker.on("error", (error) => this.#fail(new MeshError("storage_unavailable", `the thread of ${this.#path} failed: ${error.message}`, { cause: error })))
+    worker.on("error", (error) =>
+      this.#fail(new MeshError("storage_unavailable", `the thread of ${this.#path} failed: ${error.message}`, { cause: error })),
+    )
     worker.on("exit", () => this.#fail(new MeshError("storage_unavailable", `the thread of ${this.#path} has ended`)))
     try {
       const answer = await this.#ask({ ask: "open", path: this.#path })

@@ -1,6 +1,6 @@
 import { seededRandom } from "@meshwork/contract/testing"
 import { describe, expect, it } from "vitest"
-import type { BalancerFactory, Weighted } from "./balancer.ts"
+import type { BalancerFactory, Weighted } from "../balancers/balancer.ts"
 
 const candidate = (address: string, weight = 1, load: Partial<Weighted> = {}): Weighted => ({ address, weight, inFlight: 0, latencyMs: 0, ...load })
 
@@ -21,7 +21,10 @@ export function describeBalancer(name: string, factory: BalancerFactory, options
       expect([...shares(factory, [candidate("a")], 10).keys()]).toEqual(["a"])
     })
     it("spreads evenly over equals", () => {
-      const result = shares(factory, ["a", "b", "c", "d"].map((address) => candidate(address)))
+      const result = shares(
+        factory,
+        ["a", "b", "c", "d"].map((address) => candidate(address)),
+      )
       for (const share of result.values()) expect(share).toBeGreaterThan(0.23)
       expect(result.size).toBe(4)
     })
