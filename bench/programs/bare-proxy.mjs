@@ -1,6 +1,6 @@
 // The least a streaming proxy on node:http and undici can do: what our own features cost is measured against it.
 import { createServer } from "node:http"
-import { Pool } from "../../packages/gateway/node_modules/undici/index.js"
+import { Pool } from "undici"
 
 const pool = new Pool(`http://127.0.0.1:${process.env.BACKEND}`)
 

@@ -47,7 +47,7 @@ export function tooLate(): ReturnType<typeof toProblem> {
 }
 
 /** Reads seconds as they stand in `X-Request-Timeout`; undefined when negative or unreadable. */
-export function readTimeoutMs(value: string | string[] | undefined): number | undefined {
+function readTimeoutMs(value: string | string[] | undefined): number | undefined {
   const text = first(value)
   if (text === undefined || !/^\d{1,9}(?:\.\d{1,9})?$/.test(text.trim())) return undefined
   return Number(text) * 1000
