@@ -53,10 +53,11 @@ export async function openServices(options: ServicesOptions): Promise<Services> 
   }
 }
 
+/** Discovery servers are asked only where a route leads to a service that the file does not know. */
 async function openDiscovery(options: ServicesOptions): Promise<{ discovery: DiscoverySource | undefined; remembered: SnapshotFile | undefined }> {
   const { config, snapshotPath: path, clock, random, log } = options
   const urls = config.gateway.discovery
-  const needed = urls.length > 0 && config.routes.some((route) => route.target.kind === "service")
+  const needed = urls.length > 0 && config.routes.some(({ target }) => target.kind === "service" && !Object.hasOwn(config.services, target.name))
   if (!needed) return { discovery: undefined, remembered: undefined }
   const initial = await readSnapshotFile(path, log)
   const discovery = createDiscoverySource({ urls, clock, random, initial, log })

@@ -56,7 +56,8 @@ class HttpGateway implements Gateway {
   readonly #trusted: (address: string) => boolean
   readonly #meshPeer: (address: string) => boolean
   readonly #upgraded = new Set<Duplex>()
-  readonly #malformed = new WeakSet<Duplex>()
+  /** Connections on which something was refused: whatever follows on them is not to be believed. */
+  readonly #refused = new WeakSet<Duplex>()
   readonly #allowBody: ((path: string) => boolean) | undefined
   #inFlight = 0
   #closing: Promise<void> | undefined
@@ -84,7 +85,7 @@ class HttpGateway implements Gateway {
         this.#stats.record(route, status, ms)
       },
       closing: () => this.#closing !== undefined,
-      malformed: (request) => this.#malformed.has(request.socket),
+      malformed: (request) => this.#refused.has(request.socket),
     }
     this.server = this.#createServer()
   }
@@ -162,7 +163,9 @@ class HttpGateway implements Gateway {
     server.on("upgrade", (request: IncomingMessage, socket: Duplex, head: Buffer) => this.#upgrade(request, socket, head))
     server.on("clientError", (error: NodeJS.ErrnoException, socket: Duplex) => {
       const status = error.code === "HPE_HEADER_OVERFLOW" ? 431 : error.code === "ERR_HTTP_REQUEST_TIMEOUT" ? 408 : 400
-      this.#malformed.add(socket)
+      this.#refused.add(socket)
+      // The 400 would become part of the answer that is under way.
+      if ((socket as { _httpMessage?: ServerResponse })._httpMessage?.headersSent) return void socket.destroy()
       if (error.code === "ECONNRESET" || !socket.writable) return void socket.destroy()
       // A client that leaves its half open does not keep the connection.
       this.#clock.timer(lingerMs, () => socket.destroy()).unref()
@@ -187,9 +190,11 @@ class HttpGateway implements Gateway {
 
   #handle(request: IncomingMessage, response: ServerResponse, expectsContinue: boolean, upgrade?: { socket: Duplex; head: Buffer }): void {
     const { method = "", url = "" } = request
+    if (this.#refused.has(request.socket)) return
     const admitted = admit({ method, url, rawHeaders: request.rawHeaders, httpVersion: request.httpVersion }, this.#allowBody)
     if (typeof admitted === "string") {
       this.#stats.record(undefined, 400, 0)
+      this.#refused.add(request.socket)
       return sendError(response, new MeshError("invalid_request", admitted), { close: true })
     }
     const { statsPath } = this.#settings
@@ -200,7 +205,7 @@ class HttpGateway implements Gateway {
     if (this.#inFlight >= (this.#settings.maxInFlight ?? 10_000)) {
       this.#stats.record(route, 503, 0)
       const error = new MeshError("overloaded", "too many requests are in flight; try again in a second")
-      return sendError(response, error, { accept: request.headers.accept, close: !request.complete })
+      return sendError(response, error, { accept: request.headers.accept, close: admitted.hasBody && !request.complete })
     }
     const peer = this.#peer(request)
     const head = forwardHead(request.rawHeaders, peer, admitted.authority)

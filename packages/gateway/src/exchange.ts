@@ -102,7 +102,8 @@ export class Exchange implements AttemptListener {
 
   answered(attempt: Attempt, status: number, message: string, headers: readonly Buffer[]): void {
     const { request, response } = this.#routed
-    if (this.#parts.closing()) response.shouldKeepAlive = false
+    // An answer before the end of the upload: what is left of it would be read as the next request.
+    if (this.#parts.closing() || (this.#routed.admitted.hasBody && !request.complete)) response.shouldKeepAlive = false
     attempt.latencyMs = this.#elapsed
     this.#lastByteAt = this.#parts.clock.monotonic()
     this.#watchIdle()
@@ -198,6 +199,8 @@ export class Exchange implements AttemptListener {
     // Lets node:http read what came along with the head, so that chunks that are none never reach a backend.
     await new Promise((resolve) => setImmediate(resolve))
     if (this.#parts.malformed(request)) throw new Error("the request body is malformed")
+    // A small body in chunks that is here already can be sent again like one of known length.
+    if (request.complete && request.readableLength <= route.retryBodyLimit) this.#body = (request.read() as Buffer | null) ?? Buffer.alloc(0)
   }
 
   #send(attempt: Attempt): void {
@@ -260,7 +263,7 @@ export class Exchange implements AttemptListener {
     if (this.#over) return
     this.#finish(status)
     if (error.code === "aborted") response.destroy()
-    else sendError(response, error, { status, accept: request.headers.accept, close: !request.complete })
+    else sendError(response, error, { status, accept: request.headers.accept, close: this.#routed.admitted.hasBody && !request.complete })
   }
 
   #callerGone(): void {
@@ -291,7 +294,9 @@ export class Exchange implements AttemptListener {
     const attempt = this.#attempt
     if (attempt) {
       attempt.abort(new Error("the exchange is over"))
-      attempt.picked.done({ result: status === 499 ? "aborted" : "failure" })
+      // A caller that does not read is no fault of the backend.
+      const callers = status === 499 || this.#routed.response.writableNeedDrain
+      attempt.picked.done({ result: callers ? "aborted" : "failure" })
     }
     this.#parts.finished(this.#routed.route, status, this.#elapsed)
   }

@@ -69,7 +69,7 @@ export function forwardHead(rawHeaders: readonly string[], peer: Peer, host: str
       continue
     }
     if (lower === "via") {
-      seen.via = value
+      seen.via = seen.via === undefined ? value : `${seen.via}, ${value}`
       continue
     }
     if (lower === "idempotency-key") head.idempotencyKey = true
