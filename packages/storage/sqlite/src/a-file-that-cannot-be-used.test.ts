@@ -76,3 +76,21 @@ it("a corrupt record is reported and left in place, the others are served", asyn
     await storage.close()
   }
 })
+
+it("a registration over a corrupt record heals it", async () => {
+  await filled()
+  const database = new DatabaseSync(path)
+  database.exec(`UPDATE records SET record = 'x' WHERE id = '2'`)
+  database.close()
+  const storage = createSqliteStorage({ path })
+  const { revision } = await storage.open()
+  const cause = { by: "test", why: "", at: 1 }
+  const [result] = await storage.commit([{ op: "put", record: sampleRecord("a", "2", { port: 9009 }), ifVersion: null, cause }])
+  expect(result).toEqual({ ok: true, version: String(revision + 1), revision: revision + 1 })
+  await storage.close()
+  const again = createSqliteStorage({ path })
+  const state = await again.open()
+  await again.close()
+  expect(state.problems).toEqual([])
+  expect(state.records.map((stored) => [stored.record.id, stored.record.port])).toContainEqual(["2", 9009])
+})

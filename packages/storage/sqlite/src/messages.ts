@@ -1,7 +1,11 @@
 import type { OpResult, StorageOp, StoredState } from "@meshwork/registry-core"
 
 /** What the storage asks of its worker thread. */
-export type WorkerRequest = { call: number } & ({ ask: "open"; path: string } | { ask: "commit"; ops: readonly StorageOp[] } | { ask: "close" })
+export type WorkerRequest = { call: number } & (
+  | { ask: "open"; path: string }
+  | { ask: "commit"; ops: readonly StorageOp[]; at: number }
+  | { ask: "close" }
+)
 
 /** What the worker answers; faults cross as data because errors lose their fields on the way. */
 export type WorkerReply = { call: number } & ({ opened: StoredState } | { results: OpResult[] } | { closed: true } | { fault: Fault })

@@ -3,6 +3,7 @@ import type { OpResult, StorageOp, StorageProblem, StoredRecord, StoredState } f
 import type { DatabaseSync, StatementSync } from "node:sqlite"
 
 const tombstonesKeptMs = 600_000
+const trimEveryMs = 30_000
 
 interface Row {
   number: number
@@ -26,6 +27,7 @@ export class RecordTables {
   readonly #trim: StatementSync
   readonly #setMeta: StatementSync
   #revision = 0
+  #trimmedAt = 0
 
   constructor(database: DatabaseSync) {
     this.#database = database
@@ -73,9 +75,11 @@ export class RecordTables {
     try {
       const results = batches.map((ops) => ops.map((op) => this.#apply(op, now)))
       if (this.#revision !== before) this.#setMeta.run("revision", this.#revision)
-      this.#setMeta.run("last_alive_at", now)
-      this.#trim.run(now - tombstonesKeptMs)
+      this.#setMeta.run("last_alive_at", Math.round(now))
+      const trim = Math.abs(now - this.#trimmedAt) > trimEveryMs
+      if (trim) this.#trim.run(now - tombstonesKeptMs)
       this.#database.exec("COMMIT")
+      if (trim) this.#trimmedAt = now
       return results
     } catch (error) {
       this.#revision = before
@@ -89,16 +93,18 @@ export class RecordTables {
     const row = this.#find.get(key.service, key.id) as Row | undefined
     if (op.op === "touch") {
       if (row === undefined) return { ok: false, why: "missing", current: null }
-      this.#renew.run(row.number, op.renewedAt)
+      this.#renew.run(row.number, Math.round(op.renewedAt))
       return { ok: true, version: String(row.version), revision: this.#revision }
     }
-    if ((row === undefined ? null : String(row.version)) !== op.ifVersion) return refusal(row)
+    // Whoever registers over a record that cannot be read heals it: for the registry it does not exist.
+    const heals = op.op === "put" && op.ifVersion === null && row !== undefined && "message" in readRow(row)
+    if (!heals && (row === undefined ? null : String(row.version)) !== op.ifVersion) return refusal(row)
     const revision = ++this.#revision
     const cause = JSON.stringify(op.cause)
     if (op.op === "delete" && row !== undefined) {
       this.#remove.run(row.number)
       this.#forget.run(row.number)
-      this.#bury.run(key.service, key.id, revision, cause, now)
+      this.#bury.run(key.service, key.id, revision, cause, Math.round(now))
     } else if (op.op === "put") {
       const text = JSON.stringify(op.record)
       if (row === undefined) this.#insert.run(key.service, key.id, revision, text, cause)

@@ -7,8 +7,10 @@ import { createSqliteStorage } from "./index.ts"
 describeStorage("sqlite", {
   dataSet: () => {
     const folder = mkdtempSync(join(tmpdir(), "meshwork-sqlite-"))
+    const settings = { path: join(folder, "deeper", "registry.sqlite") }
     return Promise.resolve({
-      storage: () => createSqliteStorage({ path: join(folder, "deeper", "registry.sqlite") }),
+      storage: () => createSqliteStorage(settings),
+      writer: { module: new URL("./index.ts", import.meta.url), create: "createSqliteStorage", options: settings },
       dispose: () => Promise.resolve(rmSync(folder, { recursive: true })),
     })
   },

@@ -1,11 +1,13 @@
 import { Worker } from "node:worker_threads"
-import { MeshError } from "@meshwork/contract"
+import { type Clock, MeshError, systemClock } from "@meshwork/contract"
 import type { OpResult, RegistryStorage, StorageOp, StoredState } from "@meshwork/registry-core"
 import type { WorkerReply, WorkerRequest } from "./messages.ts"
 
 export interface SqliteStorageOptions {
   /** File of the data set; its folder is created. */
   path: string
+  /** Time of signs of life and tombstones. Default the machine's. */
+  clock?: Clock
 }
 
 /**
@@ -13,7 +15,7 @@ export interface SqliteStorageOptions {
  * `open` rejects with `invalid_config` when another process has the file, when it is no database, or when a newer version wrote it.
  */
 export function createSqliteStorage(options: SqliteStorageOptions): RegistryStorage {
-  return new SqliteStorage(options.path)
+  return new SqliteStorage(options.path, options.clock ?? systemClock)
 }
 
 type WithoutCall<T> = T extends unknown ? Omit<T, "call"> : never
@@ -22,20 +24,23 @@ type Answer = Exclude<WorkerReply, { fault: unknown }>
 class SqliteStorage implements RegistryStorage {
   readonly name = "sqlite"
   readonly #path: string
+  readonly #clock: Clock
   readonly #calls = new Map<number, { resolve: (answer: Answer) => void; reject: (error: MeshError) => void }>()
   #worker: Worker | undefined
   #next = 0
   #closing: Promise<void> | undefined
 
-  constructor(path: string) {
+  constructor(path: string, clock: Clock) {
     this.#path = path
+    this.#clock = clock
   }
 
   async open(): Promise<StoredState> {
+    if (this.#worker !== undefined || this.#closing) throw new MeshError("internal", `${this.#path} was opened before; make another storage`)
     // Beside this module in the build and in the sources alike.
     const file = new URL(import.meta.url.endsWith(".ts") ? "./worker.ts" : "./worker.js", import.meta.url)
     // Options meant for the program itself, such as --input-type or --import, are not for its threads.
-    const worker = new Worker(file, { execArgv: [] })
+    const worker = new Worker(file, { execArgv: ["--disable-warning=ExperimentalWarning"] })
     this.#worker = worker
     worker.on("message", (reply: WorkerReply) => this.#settle(reply))
     worker.on("error", (error) =>
@@ -55,7 +60,7 @@ class SqliteStorage implements RegistryStorage {
 
   async commit(ops: readonly StorageOp[]): Promise<OpResult[]> {
     if (this.#closing) throw new MeshError("storage_unavailable", `${this.#path} is closed`)
-    const answer = await this.#ask({ ask: "commit", ops })
+    const answer = await this.#ask({ ask: "commit", ops, at: this.#clock.now() })
     return "results" in answer ? answer.results : []
   }
 

@@ -20,12 +20,13 @@ let tables: RecordTables | undefined
 let path = ""
 let waiting: { call: number; ops: readonly StorageOp[] }[] = []
 let grouped = 0
+let latest = 0
 let scheduled = false
 
 port.on("message", (request: WorkerRequest) => {
   try {
     if (request.ask === "open") reply({ call: request.call, opened: open(request.path) })
-    else if (request.ask === "commit") enqueue(request.call, request.ops)
+    else if (request.ask === "commit") enqueue(request.call, request.ops, request.at)
     else close(request.call)
   } catch (error) {
     reply({ call: request.call, fault: describe(error) })
@@ -45,8 +46,9 @@ function open(file: string) {
   return tables.load()
 }
 
-function enqueue(call: number, ops: readonly StorageOp[]): void {
+function enqueue(call: number, ops: readonly StorageOp[], at: number): void {
   if (tables === undefined) throw new Error("not open")
+  latest = at
   waiting.push({ call, ops })
   grouped += ops.length
   if (grouped >= maxGrouped) return flush()
@@ -70,7 +72,7 @@ function flush(): void {
   try {
     const results = tables.commit(
       batch.map((commit) => commit.ops),
-      systemClock.now(),
+      latest,
     )
     for (const [index, commit] of batch.entries()) reply({ call: commit.call, results: results[index] ?? [] })
   } catch (error) {
