@@ -1,17 +1,20 @@
 import type { InstanceKey, InstanceRecord } from "@meshwork/contract"
 import { afterEach, describe, expect, it, onTestFinished } from "vitest"
 import type { Cause, OpResult, RegistryStorage, StorageOp, StoredRecord } from "../storage-port.ts"
+import { killDuringCommits, type WriterModule } from "./kill-during-commits.ts"
 import { sampleRecord } from "./sample-record.ts"
 
 /** What an adapter cannot show, each with its reason. */
 export interface StorageDeviations {
   /** Why a restart begins empty with a new epoch. */
   volatile?: string
+  /** Why no process can be killed while it commits. Not needed by a volatile one. */
+  unkillable?: string
 }
 
 export interface DescribeStorageOptions {
-  /** An empty data set; each storage made from it opens the same data. */
-  dataSet(): Promise<{ storage(): RegistryStorage; dispose(): Promise<void> }>
+  /** An empty data set; each storage made from it opens the same data. `writer` lets a process of its own write it, to be killed. */
+  dataSet(): Promise<{ storage(): RegistryStorage; writer?: WriterModule; dispose(): Promise<void> }>
   deviations?: StorageDeviations
 }
 
@@ -117,6 +120,25 @@ export function describeStorage(name: string, options: DescribeStorageOptions): 
       expect(results.map((result) => result.ok)).toEqual([true, false, true, false])
     })
 
+    it("deletes a key and puts it anew in one commit", async () => {
+      const { storage } = await opening()
+      const key = { service: "a", id: "1" }
+      const { version, revision } = accepted((await storage.commit([put(sampleRecord("a", "1"))]))[0])
+      const results = await storage.commit([remove(key, version), put(sampleRecord("a", "1", { port: 9001 }))])
+      expect(results.map((result) => result.ok)).toEqual([true, true])
+      expect(accepted(results[1]).revision).toBeGreaterThan(revision)
+      const [conflict] = await storage.commit([put(sampleRecord("a", "1"))])
+      expect(conflict).toMatchObject({ ok: false, current: { version: accepted(results[1]).version, record: { port: 9001 } } })
+    })
+
+    it("keeps a record of 200 KB", async () => {
+      const { storage } = await opening()
+      const record = sampleRecord("a", "1", { invented: "ü".repeat(100_000) })
+      accepted((await storage.commit([put(record)]))[0])
+      const [conflict] = await storage.commit([put(record)])
+      expect(conflict?.ok === false ? conflict.current?.record : undefined).toEqual(record)
+    })
+
     it("takes a thousand ops in one commit", async () => {
       const open = await dataSet()
       const { storage } = await open()
@@ -176,7 +198,7 @@ export function describeStorage(name: string, options: DescribeStorageOptions): 
       async () => {
         const open = await dataSet()
         const first = await open()
-        const kept = sampleRecord("a", "1", { later: true })
+        const kept = sampleRecord("a", "1", { later: true, format: 99 })
         const before = Date.now()
         const { version, revision } = accepted((await first.storage.commit([put(kept), put(sampleRecord("a", "2"))]))[0])
         const [, second] = await first.storage.commit([{ op: "touch", key: kept, renewedAt: 1234 }, put(sampleRecord("a", "3"))])
@@ -195,5 +217,20 @@ export function describeStorage(name: string, options: DescribeStorageOptions): 
         expect(state.lastAliveAt).toBeGreaterThanOrEqual(before - 1000)
       },
     )
+
+    const unkillable = deviations.volatile ?? deviations.unkillable
+    it(unkillable === undefined
+      ? "kill -9 in the middle of commits loses nothing that was acknowledged"
+      : `is not killed while it commits: ${unkillable}`, { timeout: 60_000 }, async () => {
+      const data = await options.dataSet()
+      onTestFinished(() => data.dispose())
+      expect(data.writer === undefined).toBe(unkillable !== undefined)
+      if (data.writer === undefined) return
+      const { acknowledged, findings } = await killDuringCommits(data.writer, () => data.storage(), 5)
+      expect(findings.map(({ missing, problems }) => [missing, problems])).toEqual(findings.map(() => [[], 0]))
+      // The counter says exactly how many puts were ever applied: no batch is torn.
+      expect(findings.map((finding) => finding.found)).toEqual(findings.map((finding) => finding.revision))
+      expect(acknowledged.length).toBeGreaterThan(500)
+    })
   })
 }

@@ -5,4 +5,5 @@ describeStorage("kept", {
     const data = new KeptData()
     return Promise.resolve({ storage: () => data.storage(), dispose: () => Promise.resolve() })
   },
+  deviations: { unkillable: "it lives in the process of its test" },
 })

@@ -4,15 +4,16 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { promisify } from "node:util"
 import { sampleRecord } from "@meshwork/registry-core/testing"
-import { expect, it } from "vitest"
+import { expect, it, onTestFinished } from "vitest"
 
 const source = new URL("./index.ts", import.meta.url)
 const built = new URL("../dist/index.js", import.meta.url)
 const record = JSON.stringify(sampleRecord("a", "1"))
 
-function folder() {
-  const path = mkdtempSync(join(tmpdir(), "meshwork-sqlite-"))
-  return { path, [Symbol.dispose]: () => rmSync(path, { recursive: true }) }
+function file(): string {
+  const folder = mkdtempSync(join(tmpdir(), "meshwork-sqlite-"))
+  onTestFinished(() => rmSync(folder, { recursive: true }))
+  return join(folder, "r.sqlite")
 }
 
 const program = (module: URL, rest: string) => `
@@ -27,9 +28,8 @@ it.skipIf(!existsSync(built)).each([
   ["built", built],
   ["from source", source],
 ])("works %s, and keeps no process alive that forgot to close it", async (_title, module) => {
-  using data = folder()
   const script = program(module, `console.log(JSON.stringify(await storage.commit([put("1")])))`)
-  const { stdout, stderr } = await promisify(execFile)(process.execPath, ["--input-type=module", "-e", script, join(data.path, "r.sqlite")], {
+  const { stdout, stderr } = await promisify(execFile)(process.execPath, ["--input-type=module", "-e", script, file()], {
     timeout: 20_000,
   })
   expect([JSON.parse(stdout), stderr]).toEqual([[{ ok: true, version: "1", revision: 1 }], ""])
@@ -38,7 +38,6 @@ it.skipIf(!existsSync(built)).each([
 const tooLarge = spawnSync("bash", ["-c", "ulimit -f 400"]).status === 0
 
 it.skipIf(!tooLarge)("a write the disk does not take is refused, and later ones that fit are taken", { timeout: 30_000 }, async () => {
-  using data = folder()
   const script = program(
     source,
     `
@@ -52,6 +51,6 @@ it.skipIf(!tooLarge)("a write the disk does not take is refused, and later ones 
   )
   // A limit on the size of files is the disk that anyone can fill.
   const limited = `ulimit -f 400; exec "$0" --input-type=module -e "$1" "$2"`
-  const { stdout } = await promisify(execFile)("bash", ["-c", limited, process.execPath, script, join(data.path, "r.sqlite")])
+  const { stdout } = await promisify(execFile)("bash", ["-c", limited, process.execPath, script, file()])
   expect(JSON.parse(stdout)).toEqual([true, "storage_unavailable", true])
 })
