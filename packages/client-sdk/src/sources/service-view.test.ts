@@ -48,6 +48,26 @@ it("who is heard of again is no longer doubted, who is removed goes at once", ()
   expect([ports(view), view?.doubted.size]).toEqual([[1], 0])
 })
 
+const unprobed = { standing: "out", boot: "b", health: { status: "unknown", since: 0, reason: "", by: "" } } as const
+
+it("who served before is a suspect until a restarted registry has probed it", () => {
+  const before = applySnapshot(emptyView("a"), { ...snapshot("e", 9, []), instances: [fakeInstance("a", 1, { boot: "b" })] }, 0)
+  const told = applySnapshot(before, { ...snapshot("f", 1, []), instances: [fakeInstance("a", 1, unprobed)] }, 0)
+  expect([...told.instances.values()].map((instance) => instance.standing)).toEqual(["suspect"])
+  const doubted = applySnapshot(before, snapshot("f", 0, []), 0)
+  const heard = applyChange(doubted, { ...change(0, 1, [], [], "f"), upserted: [fakeInstance("a", 1, unprobed)] })
+  expect([...(heard?.instances.values() ?? [])].map((instance) => instance.standing)).toEqual(["suspect"])
+  const failing = fakeInstance("a", 1, { ...unprobed, health: { ...unprobed.health, status: "failing" } })
+  const judged = heard && applyChange(heard, { ...change(1, 2, [], [], "f"), upserted: [failing] })
+  expect([...(judged?.instances.values() ?? [])].map((instance) => instance.standing)).toEqual(["out"])
+})
+
+it("another process at the same place is not believed before it was probed", () => {
+  const before = applySnapshot(emptyView("a"), { ...snapshot("e", 9, []), instances: [fakeInstance("a", 1, { boot: "a" })] }, 0)
+  const told = applySnapshot(before, { ...snapshot("e", 10, []), instances: [fakeInstance("a", 1, unprobed)] }, 0)
+  expect([...told.instances.values()].map((instance) => instance.standing)).toEqual(["out"])
+})
+
 it.each([
   ["that begins where the view is", 5, 7, [1, 3]],
   ["that begins before", 3, 7, [1, 3]],

@@ -22,7 +22,7 @@ export function emptyView(service: string): ServiceView {
  * stays as a suspect for its own ttl, at most 300 s.
  */
 export function applySnapshot(view: ServiceView, data: WatchEventData<"snapshot">, now: number): ServiceView {
-  const instances = new Map(data.instances.map((instance) => [instance.id, instance]))
+  const instances = new Map(data.instances.map((instance) => [instance.id, believed(view.instances.get(instance.id), instance)]))
   const doubted = new Map<string, number>()
   const known = view.epoch !== "" && view.epoch !== data.epoch ? view.instances : onlyDoubted(view)
   for (const [id, instance] of known) {
@@ -46,10 +46,21 @@ export function applyChange(view: ServiceView, data: WatchEventData<"change">): 
     doubted.delete(id)
   }
   for (const instance of data.upserted) {
-    instances.set(instance.id, instance)
+    instances.set(instance.id, believed(view.instances.get(instance.id), instance))
     doubted.delete(instance.id)
   }
   return { ...view, revision: data.revision, instances, doubted }
+}
+
+/**
+ * What to make of an instance that is told of. A registry that lost its memory knows of no health until it has probed; a process that served
+ * until then is used as a suspect meanwhile, instead of being left out.
+ */
+function believed(before: Instance | undefined, told: Instance): Instance {
+  const unprobed = told.standing === "out" && told.state === "up" && told.health.status === "unknown"
+  const served = before?.standing === "serving" || before?.standing === "suspect"
+  if (!unprobed || !served || before.boot !== told.boot) return told
+  return { ...told, standing: "suspect", why: "suspect: it served before, and the registry has not probed it again yet" }
 }
 
 /** Lets go of those whose time is over; the view itself when there is none. */
