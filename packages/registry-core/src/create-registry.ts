@@ -14,22 +14,16 @@ import {
   type Suspicion,
   type WatchToken,
 } from "@meshwork/contract"
-import { Committer } from "./committer.ts"
+import { Changes, type Wish } from "./changes.ts"
 import { LeaseKeeper } from "./lease-keeper.ts"
 import { LeaseClock } from "./lease-clock.ts"
 import type { HealthReport, HeartbeatReply, Registry, RegistryLimits, RegistryOptions, ServiceSummary, Watch, WatchOptions } from "./registry.ts"
 import { RegistryState } from "./registry-state.ts"
 import { describePatch, patched } from "./rules/patch.ts"
 import { registered } from "./rules/register.ts"
-import { sameRecord } from "./rules/same-record.ts"
 import type { Entry, ServiceView } from "./service-view.ts"
-import type { OpResult, StorageOp, StorageProblem, StoredState } from "./storage-port.ts"
+import type { StoredState } from "./storage-port.ts"
 import { WatchHub } from "./watch-hub.ts"
-
-const maxTries = 8
-
-/** What a rule wants done about one instance: a new record, a removal, or nothing. */
-type Wish = { put: InstanceRecord; what: string; why: string; replaces?: boolean } | { delete: true; what: string; why: string } | undefined
 
 /** Opens a registry over a storage; rejects as the storage's `open` does. */
 export async function createRegistry(options: RegistryOptions): Promise<Registry> {
@@ -45,12 +39,8 @@ class StoredRegistry implements Registry {
   readonly #leases: LeaseClock
   readonly #state: RegistryState
   readonly #hub: WatchHub
-  readonly #committer: Committer
+  readonly #changes: Changes
   readonly #keeper: LeaseKeeper
-  /** Stored records that could not be read, by key. */
-  readonly #problems: Map<string, StorageProblem>
-  /** What the journal calls an op on its way. */
-  readonly #whats = new WeakMap<StorageOp, string>()
   /** Instances whose removal is being stored because their lease ran out. */
   readonly #leaving = new Set<string>()
   /** Registrations of unknown instances on their way. */
@@ -60,15 +50,19 @@ class StoredRegistry implements Registry {
   constructor(options: RegistryOptions, opened: StoredState) {
     this.#options = options
     this.#limits = { instances: 200_000, services: 20_000, watchers: 20_000, ...options.limits }
-    this.#problems = new Map(opened.problems.map((problem) => [problem.key, problem]))
     this.#leases = new LeaseClock(options.clock)
     this.#state = new RegistryState(this.#leases, (service) => this.#hub.changed(service))
     this.#hub = new WatchHub(this.#state, options.clock, this.#limits.watchers)
-    this.#committer = new Committer(
-      options.storage,
-      (op, result) => this.#applied(op, result),
-      (fault) => (fault === undefined ? this.#log("info", `the storage ${options.storage.name} answers again`) : this.#log("error", fault.message)),
-    )
+    const { clock, storage, log } = options
+    this.#changes = new Changes({
+      clock,
+      storage,
+      ...(log === undefined ? {} : { log }),
+      leases: this.#leases,
+      state: this.#state,
+      problems: opened.problems,
+      suspected: (entry) => this.#keeper.leased(entry),
+    })
     this.#state.load(opened)
     this.#keeper = new LeaseKeeper({
       clock: options.clock,
@@ -77,12 +71,8 @@ class StoredRegistry implements Registry {
       probeSuspect: options.probeSuspect,
       remove: (entry, why, renewedAt) => this.#end(entry, why, renewedAt),
       suspect: (entry, suspicion, renewedAt) => this.#hold(entry, suspicion, renewedAt),
-      touch: (entry) =>
-        this.#committer.commit({ op: "touch", key: { service: entry.record.service, id: entry.record.id }, renewedAt: entry.renewedWall }).then(
-          () => true,
-          () => false,
-        ),
-      signOfLife: () => this.#committer.signOfLife(),
+      touch: (entry) => this.#changes.touch(entry),
+      signOfLife: () => this.#changes.signOfLife(),
     })
   }
 
@@ -97,8 +87,8 @@ class StoredRegistry implements Registry {
   }
 
   readiness(): { ready: boolean; reasons: string[] } {
-    const fault = this.#committer.fault
-    const reasons = [...this.#problems.values()].map((problem) => `stored record ${problem.key} was skipped: ${problem.message}`)
+    const fault = this.#changes.fault
+    const reasons = [...this.#changes.problems.values()].map((problem) => `stored record ${problem.key} was skipped: ${problem.message}`)
     if (fault) reasons.unshift(fault.message)
     if (this.#closing) reasons.unshift("closing")
     return { ready: fault === undefined && this.#closing === undefined, reasons }
@@ -136,7 +126,7 @@ class StoredRegistry implements Registry {
       // What a newer version wrote is over when its process is.
       return { put: record, what: created ? "registered" : successor ? "replaced" : "updated", why, replaces: successor }
     }
-    const entry = await this.#change(key, from.by, rule)
+    const entry = await this.#changes.make(key, from.by, rule)
     if (entry === undefined) throw new MeshError("conflict", `${keyText(key)} was removed while it registered`)
     this.#heard(entry)
     this.#keeper.leased(entry)
@@ -154,7 +144,7 @@ class StoredRegistry implements Registry {
   }
 
   async patch(key: InstanceKey, patch: InstancePatch, from: { by: string; boot?: string }): Promise<Instance> {
-    const entry = await this.#change(key, from.by, (current) => {
+    const entry = await this.#changes.make(key, from.by, (current) => {
       this.#refuseOtherProcess(key, current, from.boot)
       const record = patched(current, patch, { by: from.by, own: from.boot !== undefined, now: this.#options.clock.now() })
       return { put: record, what: "patched", why: describePatch(patch, from.boot !== undefined) }
@@ -164,7 +154,7 @@ class StoredRegistry implements Registry {
   }
 
   async deregister(key: InstanceKey, from: { by: string; boot?: string; why?: string }): Promise<void> {
-    await this.#change(key, from.by, (current) => {
+    await this.#changes.make(key, from.by, (current) => {
       this.#refuseOtherProcess(key, current, from.boot)
       return {
         delete: true,
@@ -175,7 +165,7 @@ class StoredRegistry implements Registry {
   }
 
   async reportHealth(key: InstanceKey, report: HealthReport): Promise<void> {
-    await this.#change(key, report.by, (current) => {
+    await this.#changes.make(key, report.by, (current) => {
       if (current === undefined || current.format > recordFormat || (report.boot !== undefined && current.boot !== report.boot)) return undefined
       const { status, reason, by, availability } = report
       if (current.health.status === status && current.health.availability === availability) return undefined
@@ -238,47 +228,10 @@ class StoredRegistry implements Registry {
     this.#closing ??= (async () => {
       this.#keeper.stop()
       this.#hub.close()
-      await this.#committer.flush()
+      await this.#changes.close()
       await this.#options.storage.close()
     })()
     return this.#closing
-  }
-
-  /** Reads decides → commits → applies; on a conflict the rule sees what is stored now. Resolves to the entry afterwards. */
-  async #change(key: InstanceKey, by: string, rule: (current: InstanceRecord | undefined) => Wish): Promise<Entry | undefined> {
-    if (this.#closing) throw new MeshError("storage_unavailable", "the registry is closing")
-    for (let tries = 0; tries < maxTries; tries++) {
-      const entry = this.#state.entry(key)
-      const wish = rule(entry?.record)
-      if (wish === undefined || ("put" in wish && entry !== undefined && sameRecord(entry.record, wish.put))) return entry
-      if (entry !== undefined && entry.record.format > recordFormat && "put" in wish && wish.replaces !== true) {
-        throw new MeshError("conflict", `${keyText(key)} was written by a newer version of Meshwork, which alone may change it`)
-      }
-      const cause = { by, why: wish.why, at: this.#options.clock.now() }
-      const op: StorageOp =
-        "put" in wish
-          ? { op: "put", record: wish.put, ifVersion: entry?.version ?? null, cause }
-          : { op: "delete", key: { service: key.service, id: key.id }, ifVersion: entry?.version ?? "", cause }
-      this.#whats.set(op, wish.what)
-      const result = await this.#committer.commit(op)
-      if (result.ok) return this.#state.entry(key)
-    }
-    throw new MeshError("conflict", `${keyText(key)} kept changing while it was to be changed; try again`)
-  }
-
-  #applied(op: StorageOp, result: OpResult): void {
-    if (op.op === "touch") return
-    const what = this.#whats.get(op) ?? op.op
-    if (result.ok && op.op === "put") {
-      this.#state.put({ record: op.record, version: result.version, revision: result.revision }, op.cause, what)
-      const entry = this.#state.entry(op.record)
-      if (entry?.record.suspect) this.#keeper.leased(entry)
-      if (this.#problems.size > 0) this.#problems.delete(keyText(op.record))
-    } else if (result.ok && op.op === "delete") {
-      if (what === "expired") this.#ranOut(op.key)
-      this.#state.delete(op.key, result.revision, op.cause, what)
-    } else if (!result.ok && result.current) this.#state.put(result.current, op.cause, "updated")
-    else if (!result.ok) this.#state.delete(op.op === "put" ? op.record : op.key, this.#state.position.revision, op.cause, "deregistered")
   }
 
   #live(view: ServiceView, now: number): readonly Instance[] {
@@ -292,8 +245,8 @@ class StoredRegistry implements Registry {
     entry.renewedWall = this.#options.clock.now()
     this.#keeper.renewed(entry)
     if (entry.record.suspect === undefined) return
-    void this.#attempt(
-      this.#change(entry.record, "registry", (current) => {
+    void this.#changes.attempt(
+      this.#changes.make(entry.record, "registry", (current) => {
         if (current?.suspect === undefined) return undefined
         const { suspect: _held, ...record } = current
         return { put: record, what: "heard", why: "a heartbeat came: no longer suspect" }
@@ -311,7 +264,7 @@ class StoredRegistry implements Registry {
       this.#leaving.add(text)
       return { delete: true, what: "expired", why }
     }
-    await this.#attempt(this.#change(record, "registry", rule))
+    await this.#changes.attempt(this.#changes.make(record, "registry", rule))
     this.#leaving.delete(text)
   }
 
@@ -321,26 +274,11 @@ class StoredRegistry implements Registry {
       this.#isSilent(record, current, renewedAt) && current !== undefined && current.suspect === undefined
         ? { put: { ...current, suspect }, what: "suspected", why: suspect.reason }
         : undefined
-    await this.#attempt(this.#change(record, "registry", rule))
+    await this.#changes.attempt(this.#changes.make(record, "registry", rule))
   }
 
   #isSilent(record: InstanceRecord, current: InstanceRecord | undefined, renewedAt: number): boolean {
     return this.#state.entry(record)?.renewedAt === renewedAt && current?.boot === record.boot
-  }
-
-  #ranOut(key: InstanceKey): void {
-    const ttlMs = (this.#state.entry(key)?.record.ttlSeconds ?? 0) * 1000
-    this.#state.view(key.service)?.ranOut.push({ at: this.#leases.now(), ttlMs })
-  }
-
-  /** Waits for work nobody waits for; a storage that fails is reported once, by the committer. */
-  async #attempt(work: Promise<unknown>): Promise<void> {
-    try {
-      await work
-    } catch (error) {
-      const { code, message } = MeshError.from(error)
-      if (code !== "storage_unavailable") this.#log("warn", message)
-    }
   }
 
   #expiresAt(entry: Entry): number | null {
