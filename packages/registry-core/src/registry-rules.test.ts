@@ -31,8 +31,20 @@ it("a registration replaces what was sent before, tags included", async () => {
   expect(registry.list("orders").instances).toEqual([instance])
 })
 
+it.each([
+  ["the check is gone", {}, "serving"],
+  ["the port is another one", { check: { method: "ping" }, port: 4711 }, "out"],
+] as const)("a verdict ends when %s", async (_title, later, standing) => {
+  const { registry, register } = await opened()
+  await register({ check: { method: "ping" } })
+  await registry.reportHealth(key, { status: "failing", reason: "refused", by: "poller" })
+  const { instance } = await register(later)
+  expect([instance.health.status, instance.standing]).toEqual(["unknown", standing])
+})
+
 const changes = { state: "draining", weight: 7 } as const
 const failing = { status: "failing", reason: "status 500", by: "poller" } as const
+const check = { method: "ping" } as const
 
 it.each([
   ["without a boot", undefined, { state: "draining", status: "failing" }],
@@ -40,12 +52,12 @@ it.each([
   ["with another boot", "y", { state: "up", status: "unknown" }],
 ])("a registration %s leaves the own wish and health that it should", async (_title, boot, after) => {
   const { registry, clock, register } = await opened()
-  await register({ boot: "x" })
+  await register({ boot: "x", check })
   await registry.patch(key, { state: "draining" }, { by: "itself", boot: "x" })
   await registry.reportHealth(key, failing)
   const { registeredAt } = registry.get(key) ?? { registeredAt: 0 }
   await clock.advance(1000)
-  const { instance } = await register(boot === undefined ? {} : { boot })
+  const { instance } = await register(boot === undefined ? { check } : { boot, check })
   expect({ state: instance.state, status: instance.health.status }).toEqual(after)
   expect(instance.registeredAt).toBe(boot === "y" ? registeredAt + 1000 : registeredAt)
 })

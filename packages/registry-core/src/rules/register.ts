@@ -24,7 +24,13 @@ export function registered(current: InstanceRecord | undefined, key: InstanceKey
   if (successor) return { ...foreign, ...sent, ...identity, ...kept, registeredAt: context.now, health: unknown }
   const own = state === undefined ? {} : { state }
   const process = boot === undefined ? {} : { boot }
-  return { ...foreign, ...process, ...sent, ...identity, ...kept, ...own, registeredAt, health }
+  return { ...foreign, ...process, ...sent, ...identity, ...kept, ...own, registeredAt, health: stillKnown(current, sent) ? health : unknown }
+}
+
+/** A verdict is about an address and a check: where either is gone, so is the verdict. */
+function stillKnown(current: InstanceRecord, sent: Registration): boolean {
+  if (current.health.status === "unknown") return true
+  return sent.check !== undefined && current.host === sent.host && current.port === sent.port && current.scheme === sent.scheme
 }
 
 const known = new Set(
