@@ -44,6 +44,7 @@ export class Changes {
     this.#log = log
     this.#committer = new Committer(
       storage,
+      clock,
       (op, result) => this.#applied(op, result),
       (fault) => (fault === undefined ? log("info", `the storage ${storage.name} answers again`) : log("error", fault.message)),
     )

@@ -249,3 +249,45 @@ it("a registry that idles tells its storage every 5 s that it lives, until it is
   expect(clock.pendingTimers).toBe(0)
   await expect(registry.register({ service: "s", id: "1" }, sampleRegistration(), by)).rejects.toMatchObject({ code: "storage_unavailable" })
 })
+
+it("a storage that does not answer for 5 s refuses changes until it does, and what it had taken counts", async () => {
+  const store = new KeptData()
+  const inner = store.storage()
+  let release: () => void = () => {}
+  let gate: Promise<void> = Promise.resolve()
+  const storage: RegistryStorage = { ...inner, commit: async (ops) => (await gate, inner.commit(ops)) }
+  const { registry, clock } = await openRegistry({ storage })
+  const [key] = await fleet(registry, 1)
+  if (!key) throw new Error("no fleet")
+  gate = new Promise((resolve) => (release = resolve))
+  const waiting = registry.patch(key, { weight: 5 }, { by: "operator" })
+  await clock.advance(4900)
+  expect(registry.readiness().ready).toBe(true)
+  await clock.advance(200)
+  expect(registry.readiness()).toEqual({ ready: false, reasons: ["the storage kept has not answered for 5 s"] })
+  await expect(registry.patch(key, { weight: 6 }, { by: "operator" })).rejects.toMatchObject({ code: "storage_unavailable" })
+  expect([registry.heartbeat(key).status, registry.get(key)?.weight]).toEqual([200, undefined])
+  release()
+  expect(await waiting).toMatchObject({ weight: 5 })
+  expect(registry.readiness().ready).toBe(true)
+  expect(await registry.patch(key, { weight: 6 }, { by: "operator" })).toMatchObject({ weight: 6 })
+})
+
+it("a heartbeat too late to be kept is told so at once, so that the instance registers again", async () => {
+  const store = new KeptData()
+  const inner = store.storage()
+  let release: () => void = () => {}
+  let gate: Promise<void> = Promise.resolve()
+  const storage: RegistryStorage = { ...inner, commit: async (ops) => (await gate, inner.commit(ops)) }
+  const { registry, clock } = await openRegistry({ storage })
+  const [key] = await fleet(registry, 1)
+  if (!key) throw new Error("no fleet")
+  await clock.advance(29_000)
+  gate = new Promise((resolve) => (release = resolve))
+  await clock.advance(2000)
+  expect(registry.heartbeat(key)).toEqual({ status: 404 })
+  const again = registry.register(key, sampleRegistration(), by)
+  release()
+  expect(await again).toMatchObject({ created: true })
+  expect(registry.get(key)?.standing).toBe("serving")
+})

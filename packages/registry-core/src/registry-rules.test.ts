@@ -122,11 +122,11 @@ it("a verdict without news changes nothing, whatever its reason says", async () 
 
 it("concurrent changes of one instance never overwrite each other", async () => {
   const { registry, register } = await opened()
-  await register({ boot: "x" })
+  await register({ boot: "x", check })
   await Promise.all([
     registry.reportHealth(key, { status: "passing", reason: "ok", by: "poller" }),
     registry.patch(key, { weight: 9 }, operator),
-    register({ boot: "x", zone: "b" }),
+    register({ boot: "x", zone: "b", check }),
     registry.patch(key, { tags: { a: 1 } }, operator),
     registry.patch(key, { state: "draining" }, { by: "itself", boot: "x" }),
   ])
