@@ -291,3 +291,34 @@ it("a heartbeat too late to be kept is told so at once, so that the instance reg
   expect(await again).toMatchObject({ created: true })
   expect(registry.get(key)?.standing).toBe("serving")
 })
+
+it.each([
+  ["refuse, they are gone within ttl + 2 s", false, 6],
+  ["are silent, they are held", true, 12],
+])("when those that a check already found failing %s", async (_title, listens, left) => {
+  const { registry, clock } = await openRegistry({ probeSuspect: () => Promise.resolve(listens) })
+  const keys = await fleet(registry, 12, { check: { method: "ping" } })
+  for (const key of keys) await registry.reportHealth(key, { status: "passing", reason: "connected", by: "poller" })
+  for (const key of keys.slice(0, 6)) await registry.reportHealth(key, { status: "failing", reason: "no answer", by: "poller" })
+  await live(clock, registry, keys.slice(6), 32)
+  expect(ids(registry)).toHaveLength(left)
+  expect(standings(registry).filter((standing) => standing === "serving")).toHaveLength(6)
+})
+
+it("a thousand suspects are asked 64 at a time, and all that refuse are gone within ttl + 2 s", async () => {
+  let under = 0
+  let most = 0
+  const clock = new ManualClock()
+  const probeSuspect = async ({ port }: { port: number }) => {
+    most = Math.max(most, ++under)
+    await new Promise<void>((resolve) => clock.timer(10, resolve))
+    under--
+    if (port % 4 === 0) throw new Error("the probe itself failed, which proves nothing")
+    return port >= 2000
+  }
+  const { registry } = await openRegistry({ clock, probeSuspect })
+  const keys = await fleet(registry, 2000)
+  await live(clock, registry, keys.slice(1000), 32)
+  expect(ids(registry)).toHaveLength(1250)
+  expect(most).toBe(64)
+})
