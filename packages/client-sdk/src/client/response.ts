@@ -43,15 +43,19 @@ export class Response implements AsyncDisposable {
   /** The whole body. `deadline_exceeded` when the call's time runs out before it is complete. */
   async bytes(): Promise<Buffer> {
     const chunks: Buffer[] = []
-    const timer = this.#deadline.timer(() => this.#wire.discard())
+    let late = this.#deadline.expired
+    const timer = this.#deadline.timer(() => {
+      late = true
+      this.#wire.discard()
+    })
     try {
       for await (const chunk of this.#wire.body) chunks.push(chunk)
     } catch (error) {
-      if (!this.#deadline.expired) throw MeshError.from(error)
+      if (!late) throw MeshError.from(error)
     } finally {
       timer.cancel()
     }
-    if (this.#deadline.expired) throw new MeshError("deadline_exceeded", `${this.endpoint} did not send its whole answer within the deadline`)
+    if (late) throw new MeshError("deadline_exceeded", `${this.endpoint} did not send its whole answer within the deadline`)
     return Buffer.concat(chunks)
   }
 

@@ -152,12 +152,12 @@ class StreamedSource implements DiscoverySource {
 
   /** Several subscriptions at once cost one reconnection. */
   #subscribeSoon(): void {
-    this.#running ??= this.#run()
     this.#resubscribe ??= this.#clock.timer(subscribeTogetherMs, () => {
       this.#resubscribe = undefined
       this.#connection?.abort("resubscribe")
       this.#wake()
     })
+    this.#running ??= this.#run()
   }
 
   async #run(): Promise<void> {

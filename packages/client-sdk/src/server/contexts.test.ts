@@ -1,0 +1,91 @@
+import fastify from "fastify"
+import { expect, it, onTestFinished } from "vitest"
+import { createClient } from "../client/fixed-endpoint.ts"
+import { currentContext } from "../context.ts"
+import { loopbackServer } from "../testing/loopback-server.ts"
+import { meshContext as fastifyContext } from "./fastify.ts"
+import { meshContext, type NodeHandler } from "./node.ts"
+
+const told = () => ({ remainingMs: Math.round(currentContext()?.deadline?.remainingMs ?? -1), priority: currentContext()?.priority ?? null })
+
+async function viaNode(options: Parameters<typeof meshContext>[0] = {}, handler?: NodeHandler): Promise<string> {
+  const wrapped = meshContext(options)(
+    handler ?? ((_request, response) => response.setHeader("content-type", "application/json").end(JSON.stringify(told()))),
+  )
+  return (await loopbackServer(wrapped)).url
+}
+
+async function viaFastify(options: Parameters<typeof fastifyContext>[0] = {}): Promise<string> {
+  const app = fastify()
+  await app.register(fastifyContext(options))
+  app.get("/", () => told())
+  app.get("/own", { config: { timeoutMs: 700 } }, () => told())
+  onTestFinished(() => app.close())
+  return app.listen({ host: "127.0.0.1", port: 0 })
+}
+
+it.each([
+  ["node:http", viaNode],
+  ["Fastify", viaFastify],
+])("%s reads deadline and priority, and tells its load", async (_name, serve) => {
+  const url = await serve()
+  const response = await fetch(url, { headers: { "x-request-timeout": "1.5", "x-request-priority": "HIGH" } })
+  expect(response.headers.get("x-meshwork-load")).toMatch(/^lag=\d+,inflight=\d+$/)
+  const { remainingMs, priority } = (await response.json()) as { remainingMs: number; priority: string }
+  expect(remainingMs).toBeGreaterThan(1300)
+  expect(remainingMs).toBeLessThanOrEqual(1500)
+  expect(priority).toBe("high")
+})
+
+it.each([
+  ["node:http", viaNode],
+  ["Fastify", viaFastify],
+])("%s refuses what is too late with 408 and forbids retries", async (_name, serve) => {
+  const url = await serve()
+  for (const late of ["0", "0.005"]) {
+    const response = await fetch(url, { headers: { "x-request-timeout": late } })
+    expect([response.status, response.headers.get("x-do-not-retry"), ((await response.json()) as { code: string }).code]).toEqual([
+      408,
+      "1",
+      "deadline_exceeded",
+    ])
+  }
+  expect((await fetch(url, { headers: { "x-request-timeout": "0.5" } })).status).toBe(200)
+})
+
+it.each(["-1", "soon", "", "1e3"])("an unreadable time-out %j is ignored", async (value) => {
+  const response = await fetch(await viaNode(), { headers: { "x-request-timeout": value, "x-request-priority": "urgent" } })
+  const { remainingMs, priority } = (await response.json()) as { remainingMs: number; priority: null }
+  expect([remainingMs > 19_000, priority]).toEqual([true, null])
+})
+
+it("a route's own limit counts where the request names none", async () => {
+  const { remainingMs } = (await (await fetch(`${await viaFastify()}/own`)).json()) as { remainingMs: number }
+  expect(remainingMs).toBeLessThanOrEqual(700)
+})
+
+it("answers 408 at the deadline and aborts the handler's signal where that is asked for", async () => {
+  let aborted = false
+  const url = await viaNode({ cancelOnTimeout: true }, () => {
+    currentContext()?.signal?.addEventListener("abort", () => (aborted = true))
+  })
+  expect([(await fetch(url, { headers: { "x-request-timeout": "0.1" } })).status, aborted]).toEqual([408, true])
+})
+
+it("a deadline travels through two services and only shrinks", async () => {
+  const last = createClient({ endpoint: await viaNode() })
+  onTestFinished(() => last.close())
+  const middle = createClient({
+    endpoint: await viaNode({}, async (_request, response) => {
+      const own = told()
+      const inner = await (await last.get("/", { timeoutMs: 60_000 })).json()
+      response.setHeader("content-type", "application/json").end(JSON.stringify([own, inner]))
+    }),
+  })
+  onTestFinished(() => middle.close())
+  const [own, inner] = (await (await middle.get("/", { timeoutMs: 2000, priority: "low" })).json()) as { remainingMs: number; priority: string }[]
+  expect(own?.remainingMs).toBeLessThanOrEqual(2000)
+  expect(inner?.remainingMs).toBeLessThanOrEqual(own?.remainingMs ?? 0)
+  expect(inner?.remainingMs).toBeGreaterThan(1500)
+  expect([own?.priority, inner?.priority]).toEqual(["low", "low"])
+})
