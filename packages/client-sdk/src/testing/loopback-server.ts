@@ -3,7 +3,7 @@ import type { AddressInfo } from "node:net"
 import { onTestFinished } from "vitest"
 
 /** A server on loopback that goes with the test. */
-export async function loopbackServer(listener: RequestListener): Promise<{ url: string; port: number; server: Server; stop(): void }> {
+export async function loopbackServer(listener: RequestListener): Promise<{ url: string; port: number; server: Server; stop: () => void }> {
   const server = createServer(listener)
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve))
   const stop = (): void => {
