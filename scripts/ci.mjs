@@ -28,7 +28,12 @@ process.stdout.write(`\n${passed} passed, ${failed} failed${skipped > 0 ? `, ${s
 process.exitCode = failed === 0 && passed > 0 ? 0 : 1
 
 function npm(script, args, stdio) {
-  return spawnSync("npm", ["run", "-s", script, "--", ...args], { stdio, encoding: "utf8", maxBuffer: 2 ** 28, env: { ...process.env, CI: "true" } })
+  return spawnSync("npm", ["run", "-s", script, "--", ...args], {
+    stdio,
+    encoding: "utf8",
+    maxBuffer: 2 ** 28,
+    env: { ...process.env, CI: "true", NO_COLOR: "1" },
+  })
 }
 
 function fromVitest({ script }) {

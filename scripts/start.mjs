@@ -69,7 +69,7 @@ function launch(title, args, onExit) {
 async function main() {
   step("starting discovery and gateway")
   launch("mesh", ["apps/cli/bin/meshwork.js", "up", "-c", "examples/shop/meshwork.yaml"], (entry) => {
-    process.stderr.write(`${entry.output()}\n${hintForPorts(entry.output())}`)
+    process.stderr.write(`${entry.output()}\n${hintFor(entry.output())}`)
     void stop(1)
   })
   if (!(await answers(`${environment.MESHWORK_SERVER}/ready`))) return
@@ -88,7 +88,9 @@ function step(text) {
   process.stderr.write(`meshwork: ${text}\n`)
 }
 
-function hintForPorts(output) {
+function hintFor(output) {
+  if (/used by another process/.test(output))
+    return "another npm start runs in this directory; stop it, or keep this registry apart: MESHWORK_STORAGE=memory npm start\n"
   const taken = Object.entries(ports).find(([, port]) => new RegExp(`\\b${port}\\b`).test(output) && /taken|in use|EADDRINUSE/i.test(output))
   return taken ? `port ${taken[1]} is taken; choose another one: npm start -- --${taken[0]} NUMBER\n` : ""
 }

@@ -1,3 +1,4 @@
+import { sleep } from "@meshwork/contract"
 import type { CliContext } from "./context.ts"
 import { exitCodes } from "./failure.ts"
 
@@ -12,7 +13,7 @@ const patienceMs = 3000
 
 /**
  * Starts what `start` hands to `running`, and waits for SIGINT, SIGTERM or SIGHUP; then closes it, the last one first. A signal during the
- * start counts as well. A further signal after 3 s ends the process with 1. Rejects as `start` does, once what was already running is closed.
+ * start counts as well, and a start that goes on for 3 s after it is given up. A further signal after 3 s ends the process with 1. Rejects as `start` does, once what was already running is closed.
  */
 export async function runUntilStopped(context: CliContext, start: (running: (part: Closable) => void) => Promise<void>): Promise<number> {
   const parts: Closable[] = []
@@ -26,13 +27,17 @@ export async function runUntilStopped(context: CliContext, start: (running: (par
     stop()
   })
   try {
-    await start((part) => parts.unshift(part))
+    const starting = start((part) => parts.unshift(part))
+    const givenUp = stopped.then(() => sleep(context.clock, patienceMs)).then(() => "given up" as const)
+    if ((await Promise.race([starting, givenUp])) === "given up") context.exitNow(exitCodes.failed)
+    await starting
     await stopped
   } finally {
     try {
       for (const part of parts) await part.close()
     } finally {
-      release()
+      // Repetitions of a signal that was obeyed may still be on their way, and must not end the process in another manner.
+      if (stoppedAt === undefined) release()
     }
   }
   return exitCodes.done

@@ -46,6 +46,7 @@ async function start(context: CliContext, config: LoadedConfig, options: UpOptio
     { port: adminPort, words: "--admin-port, MESHWORK_ADMIN_PORT or gateway.adminPort" },
   ]
 
+  refuseSharedPort(choices)
   try {
     const tokens = accessTokens(context, config, tokenFile)
     const discovery = await runDiscovery({
@@ -74,6 +75,13 @@ interface PortChoice {
   port: number
   /** Where it can be chosen. */
   words: string
+}
+
+function refuseSharedPort(choices: readonly PortChoice[]): void {
+  for (const [index, { port, words }] of choices.entries()) {
+    const other = choices.slice(index + 1).find((choice) => choice.port === port && port !== 0)
+    if (other) throw new MeshError("invalid_config", `port ${port} is asked for twice: by ${words}, and by ${other.words}`)
+  }
 }
 
 /** A taken port in the words of this command, which has three of them. */

@@ -1,7 +1,22 @@
 import type { Random } from "@meshwork/contract"
 
+/** What a delay may go by. */
+export interface DelayCall {
+  readonly service: string
+  readonly method: string
+  /** The path as a template, parameters not filled in. */
+  readonly path: string
+  readonly random: Random
+  /** Monotonic milliseconds. */
+  readonly now: number
+}
+
 /** How long to wait before the attempt after the `attempt`-th (from 1), ms. */
-export type Delay = (attempt: number, random: Random) => number
+export interface Delay {
+  (attempt: number, call: DelayCall): number
+  /** Told how long an attempt took to its response headers; not `finished`: it was given up after so long. */
+  learn?(call: DelayCall, ms: number, finished: boolean): void
+}
 
 /** Always the same. */
 export function constantDelay(ms: number): Delay {
@@ -24,7 +39,7 @@ export function linearBackoff(options: LinearBackoffOptions = {}): Delay {
   requireDuration("minMs", minMs)
   requireDuration("multiplierMs", multiplierMs)
   if (!(jitter >= 0 && jitter <= 1)) throw new RangeError(`jitter lies between 0 and 1, found ${jitter}`)
-  return (attempt, random) => (minMs + attempt * multiplierMs) * (1 + jitter * (2 * random() - 1))
+  return (attempt, { random }) => (minMs + attempt * multiplierMs) * (1 + jitter * (2 * random() - 1))
 }
 
 export interface ExponentialBackoffOptions {
@@ -41,12 +56,13 @@ export function exponentialBackoff(options: ExponentialBackoffOptions): Delay {
   const { baseMs, maxMs, jitter = "full" } = options
   requireDuration("baseMs", baseMs)
   requireDuration("maxMs", maxMs)
-  return (attempt, random) => {
+  return (attempt, { random }) => {
     const bound = Math.min(maxMs, baseMs * 2 ** (attempt - 1))
     return jitter === "full" ? bound * random() : bound
   }
 }
 
-function requireDuration(name: string, ms: number): void {
+/** RangeError where `ms` is no duration. */
+export function requireDuration(name: string, ms: number): void {
   if (!(ms >= 0)) throw new RangeError(`${name} is a duration in milliseconds, found ${ms}`)
 }

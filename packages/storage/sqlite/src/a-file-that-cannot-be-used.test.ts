@@ -27,7 +27,7 @@ it("a second opening says that the file is used, and works once the first is clo
   const first = createSqliteStorage({ path })
   await first.open()
   await expect(createSqliteStorage({ path }).open()).rejects.toMatchObject({
-    code: "invalid_config",
+    code: "storage_unavailable",
     message: expect.stringMatching(/registry\.sqlite is used by another process/),
   })
   await first.close()
@@ -93,4 +93,10 @@ it("a registration over a corrupt record heals it", async () => {
   await again.close()
   expect(state.problems).toEqual([])
   expect(state.records.map((stored) => [stored.record.id, stored.record.port])).toContainEqual(["2", 9009])
+})
+
+it("a folder that cannot be made is an error at once", async () => {
+  await expect(createSqliteStorage({ path: "/proc/nope/deeper/registry.sqlite" }).open()).rejects.toMatchObject({
+    message: expect.stringContaining("/proc/nope"),
+  })
 })

@@ -1,10 +1,10 @@
 // The thread that alone touches the file, so that a slow disk never stops the registry's event loop.
-import { mkdirSync } from "node:fs"
 import { dirname } from "node:path"
 import { DatabaseSync } from "node:sqlite"
 import { parentPort } from "node:worker_threads"
 import { systemClock } from "@meshwork/contract"
 import type { StorageOp } from "@meshwork/registry-core"
+import { makeFolder } from "./make-folder.ts"
 import type { Fault, WorkerReply, WorkerRequest } from "./messages.ts"
 import { RecordTables } from "./record-tables.ts"
 import { prepare, UnusableFile } from "./schema.ts"
@@ -39,7 +39,7 @@ function reply(message: WorkerReply): void {
 
 function open(file: string) {
   path = file
-  mkdirSync(dirname(file), { recursive: true })
+  makeFolder(dirname(file))
   database = new DatabaseSync(file)
   prepare(database)
   tables = new RecordTables(database)
@@ -89,7 +89,7 @@ function close(call: number): void {
 }
 
 const sqliteCodes: Readonly<Record<number, Fault>> = {
-  5: { kind: "config", message: "is used by another process; one file belongs to one discovery server" },
+  5: { kind: "unavailable", message: "is used by another process; one file belongs to one discovery server" },
   8: { kind: "unavailable", message: "cannot be written: it is read-only" },
   13: { kind: "unavailable", message: "cannot be written: the disk is full" },
   14: { kind: "config", message: "cannot be opened: not a file, or no permission" },
