@@ -1,0 +1,33 @@
+import { seededRandom } from "@meshwork/contract/testing"
+import { expect, it } from "vitest"
+import { Histogram } from "./histogram.ts"
+import { compileRoutes } from "./router.ts"
+import { Stats } from "./stats.ts"
+
+it.each([0.5, 0.95, 0.99])("the percentile %d is off by at most 1 %%", (share) => {
+  const random = seededRandom(3)
+  const histogram = new Histogram()
+  const values = Array.from({ length: 20_000 }, () => 0.05 * 10 ** (random() * 5))
+  for (const value of values) histogram.record(value)
+  const exact = values.sort((a, b) => a - b)[Math.ceil(share * values.length) - 1] ?? 0
+  expect(Math.abs(histogram.percentile(share) / exact - 1)).toBeLessThanOrEqual(0.0101)
+  expect(histogram.average).toBeCloseTo(values.reduce((sum, value) => sum + value, 0) / values.length, 6)
+})
+
+it("an empty histogram says 0, and the longest and shortest durations are bounded", () => {
+  const histogram = new Histogram()
+  expect([histogram.average, histogram.percentile(0.99)]).toEqual([0, 0])
+  histogram.record(0)
+  histogram.record(1e12)
+  expect([histogram.count, histogram.percentile(0.1)]).toEqual([2, 0.01])
+})
+
+it("success is 2xx and 3xx; what found no route counts, but not in the latencies", () => {
+  const { routes } = compileRoutes([{ match: "prefix", path: "/a", service: "a" }])
+  const stats = new Stats(routes)
+  for (const status of [200, 204, 301, 404, 500, 503]) stats.record(routes[0], status, 10)
+  stats.record(undefined, 404, 0)
+  expect(stats.view().requests_count).toEqual({ success: 3, error: 4 })
+  expect(stats.view().latency_ms.average).toBe(10)
+  expect(stats.view().routes["/a/*"]).toMatchObject({ service: "a", requests_count: { success: 3, error: 3 } })
+})
