@@ -1,4 +1,5 @@
 import type { Clock, Random } from "@meshwork/contract"
+import type { RetryBudget } from "../budget/retry-budget.ts"
 import type { Deadline } from "../deadline.ts"
 import type { RequestPriority } from "../priority.ts"
 import type { Strategy, StrategyByMethod } from "../strategies/strategy.ts"
@@ -26,17 +27,24 @@ export interface ClientOptions {
   connectionAttempts?: number
   /** Limit between two chunks of a body, ms. Default 60,000. */
   idleTimeoutMs?: number
+  /** What retries and hedges are paid from. Default: a `retryBudget()` of this client's own; false: they are not limited. */
+  retryBudget?: RetryBudget | false
+  /** Redirects followed per attempt; 0: none, the answer is the redirect itself. More end in `too_many_redirects`. Default 10. */
+  maxRedirects?: number
   /** Statuses that are judged otherwise than usual. */
   verdictForStatus?: Readonly<Record<number, Verdict>>
   headers?: Readonly<Record<string, string>>
   clock?: Clock
   random?: Random
+  /** Sends the requests; not closed with the client. Default: connections of the client's own. */
   transport?: Transport
 }
 
 /** What one call says. */
 export interface CallOptions {
+  /** Limits the call together with `timeoutMs` and the deadline of the request being handled: the earliest counts. */
   deadline?: Deadline
+  /** Default: the client's, unless there is a deadline. */
   timeoutMs?: number
   strategy?: Strategy | StrategyByMethod
   priority?: RequestPriority
@@ -48,9 +56,10 @@ export interface CallOptions {
   /** Sent as JSON. */
   json?: unknown
   /** Sent as it is. */
-  body?: Buffer | string
+  body?: Uint8Array | string
   /** Whether sending twice does no harm; makes POST, PUT, DELETE and PATCH retryable. */
   idempotent?: boolean
   signal?: AbortSignal
+  maxRedirects?: number
   verdictForStatus?: Readonly<Record<number, Verdict>>
 }

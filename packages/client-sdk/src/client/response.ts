@@ -1,3 +1,4 @@
+import type { Readable } from "node:stream"
 import { MeshError } from "@meshwork/contract"
 import type { Deadline } from "../deadline.ts"
 import type { TransportResponse } from "./transport.ts"
@@ -10,7 +11,6 @@ export interface JsonOptions {
 /** The answer to a call. Read its body, or dispose of it to free the connection. */
 export class Response implements AsyncDisposable {
   readonly status: number
-  readonly headers: Headers
   /** Time to the headers of this answer since the call began, ms. */
   readonly elapsedMs: number
   /** Requests this call put on the wire. */
@@ -19,10 +19,10 @@ export class Response implements AsyncDisposable {
   readonly endpoint: string
   readonly #wire: TransportResponse
   readonly #deadline: Deadline
+  #headers: Headers | undefined
 
   constructor(wire: TransportResponse, call: { elapsedMs: number; attempts: number; endpoint: string; deadline: Deadline }) {
     this.status = wire.status
-    this.headers = wire.headers
     this.elapsedMs = call.elapsedMs
     this.attempts = call.attempts
     this.endpoint = call.endpoint
@@ -35,28 +35,31 @@ export class Response implements AsyncDisposable {
     return this.status >= 200 && this.status < 300
   }
 
-  /** The body as a stream; limited by the idle time-out, no longer by the deadline. */
-  get body(): AsyncIterable<Buffer> {
+  get headers(): Headers {
+    this.#headers ??= this.#wire.headers instanceof Headers ? this.#wire.headers : new Headers([...this.#wire.headers])
+    return this.#headers
+  }
+
+  /** The body as a stream, for one reader; limited by the idle time-out, no longer by the deadline. */
+  get body(): Readable {
     return this.#wire.body
   }
 
-  /** The whole body. `deadline_exceeded` when the call's time runs out before it is complete. */
+  /** The whole body; the same again when asked again. `deadline_exceeded` when the call's time runs out before it is complete. */
   async bytes(): Promise<Buffer> {
-    const chunks: Buffer[] = []
-    let late = this.#deadline.expired
+    let late = false
     const timer = this.#deadline.timer(() => {
       late = true
       this.#wire.discard()
     })
     try {
-      for await (const chunk of this.#wire.body) chunks.push(chunk)
+      return await this.#wire.bytes()
     } catch (error) {
-      if (!late) throw MeshError.from(error)
+      if (late) throw new MeshError("deadline_exceeded", `${this.endpoint} did not send its whole answer within the deadline`)
+      throw MeshError.from(error)
     } finally {
       timer.cancel()
     }
-    if (late) throw new MeshError("deadline_exceeded", `${this.endpoint} did not send its whole answer within the deadline`)
-    return Buffer.concat(chunks)
   }
 
   /** The body as UTF-8 text. */
@@ -66,7 +69,7 @@ export class Response implements AsyncDisposable {
 
   /** The body parsed; null when empty. `invalid_request` when it is not declared, or not written, as JSON. */
   async json(options: JsonOptions = {}): Promise<unknown> {
-    const type = this.headers.get("content-type") ?? ""
+    const type = this.#wire.headers.get("content-type") ?? ""
     const text = await this.text()
     if (text === "") return null
     if (!options.anyType && !/^\s*application\/(?:[\w.!#$&^-]+\+)?json\s*(?:;|$)/i.test(type)) {

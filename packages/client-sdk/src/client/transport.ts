@@ -1,4 +1,6 @@
+import type { Readable } from "node:stream"
 import type { Endpoint } from "../pool/pool.ts"
+import type { WireHeaders } from "./wire-headers.ts"
 
 /** One request on the wire. */
 export interface TransportRequest {
@@ -7,7 +9,9 @@ export interface TransportRequest {
   /** Path and query, percent-encoded. */
   target: string
   headers: Readonly<Record<string, string | string[]>>
-  body: Buffer | string | null
+  body: Uint8Array | string | null
+  /** Whether sending it twice does no harm: a kept-alive connection that turns out to be dead is replaced in silence. */
+  replayable: boolean
   /** Limit until response headers, ms; `attempt_timeout` after it. */
   timeoutMs: number
   /** Limit until there is a connection, ms; `connection_failed` after it. */
@@ -15,14 +19,17 @@ export interface TransportRequest {
   /** Limit between two chunks of the body, ms. */
   idleTimeoutMs: number
   /** Aborts the request, the body included. */
-  signal: AbortSignal
+  signal: AbortSignal | undefined
 }
 
 /** The head of an answer and its body, which must be read or discarded. */
 export interface TransportResponse {
-  status: number
-  headers: Headers
-  body: AsyncIterable<Buffer>
+  readonly status: number
+  readonly headers: WireHeaders
+  /** The body as a stream, for one reader. */
+  readonly body: Readable
+  /** The whole body; the same again when asked again. */
+  bytes(): Promise<Buffer>
   /** Frees the connection without reading on. Idempotent. */
   discard(): void
 }

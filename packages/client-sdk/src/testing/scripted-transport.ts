@@ -1,3 +1,4 @@
+import { Readable } from "node:stream"
 import { type Clock, MeshError, sleep } from "@meshwork/contract"
 import type { Transport, TransportRequest, TransportResponse } from "../client/transport.ts"
 
@@ -44,14 +45,16 @@ export class ScriptedTransport implements Transport {
     this.sent.push({ at: this.#clock.monotonic(), address: new URL(endpoint.origin).host, method, target, headers })
     const wait = step.hang ? Number.POSITIVE_INFINITY : (step.afterMs ?? 0)
     await sleep(this.#clock, Math.min(wait, request.timeoutMs), request.signal)
-    if (request.signal.aborted) throw new MeshError("aborted", "the caller gave up")
+    if (request.signal?.aborted) throw new MeshError("aborted", "the caller gave up")
     if (wait > request.timeoutMs) throw new MeshError("attempt_timeout", `no answer within ${request.timeoutMs} ms`)
     if (step.fail === "refused") throw new MeshError("connection_failed", "refused")
     if (step.fail === "reset") throw new MeshError("upstream_reset", "reset")
+    const bytes = Buffer.from(step.body ?? "")
     return {
       status: step.status ?? 200,
       headers: new Headers(step.headers),
-      body: chunks(step.body ?? ""),
+      body: Readable.from(bytes.length > 0 ? [bytes] : [], { objectMode: false }),
+      bytes: () => Promise.resolve(bytes),
       discard: () => {
         this.discarded++
       },
@@ -61,8 +64,4 @@ export class ScriptedTransport implements Transport {
   close(): Promise<void> {
     return Promise.resolve()
   }
-}
-
-async function* chunks(text: string): AsyncGenerator<Buffer> {
-  if (text !== "") yield Buffer.from(text)
 }
