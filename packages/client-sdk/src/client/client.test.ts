@@ -10,6 +10,8 @@ import { sequential, single } from "../strategies/strategy.ts"
 import { fakeInstance, ScriptedTransport, type ScriptStep } from "../testing/index.ts"
 import { createClientForPool } from "./client.ts"
 import type { CallOptions, ClientOptions } from "./client-options.ts"
+import { requestTarget } from "./request-target.ts"
+import { retryAfterMs } from "./retry-after.ts"
 
 async function calling(steps: ScriptStep[], ports = [1, 2, 3], options: ClientOptions = {}) {
   const clock = new ManualClock()
@@ -128,6 +130,18 @@ describe("connections that cannot be made", () => {
     expect(new Set(transport.sent.map((sent) => sent.address)).size).toBe(3)
   })
 
+  it("are no attempts: they sent nothing", async () => {
+    const { run, transport } = await calling([{ fail: "refused" }, { status: 500 }, { fail: "refused" }, { status: 200 }], [1, 2, 3, 4])
+    expect(await run("GET")).toMatchObject({ status: 200, attempts: 2 })
+    expect(transport.sent.map((sent) => sent.headers["x-request-attempt"])).toEqual(["1", "1", "2", "2"])
+  })
+
+  it("are free three times per call, not per attempt", async () => {
+    const { run, transport } = await calling([{ fail: "refused" }], [1, 2, 3, 4, 5, 6])
+    expect(await run("GET", { strategy: noWait })).toEqual({ code: "connection_failed" })
+    expect(transport.sent).toHaveLength(5)
+  })
+
   it("end the call after three", async () => {
     const { run, transport } = await calling([{ fail: "refused" }], [1, 2, 3, 4])
     expect(await run("POST")).toEqual({ code: "connection_failed" })
@@ -202,6 +216,72 @@ it("fills in paths and queries, and refuses what leaves the service", async () =
   await expect(client.get("http://other/x")).rejects.toMatchObject({ code: "invalid_request" })
   await expect(client.get("//other/x")).rejects.toMatchObject({ code: "invalid_request" })
   await expect(client.get("/{missing}")).rejects.toMatchObject({ code: "invalid_request" })
+})
+
+it.each([
+  ["/a/{x}/b", { x: ".." }],
+  ["/a/{x}{x}", { x: "." }],
+  ["{x}/b", { x: "." }],
+  ["\\\\other/x", {}],
+  ["/\\other/x", {}],
+])("a parameter or a backslash does not lead out of the service: %s with %j", async (path, params: Record<string, string>) => {
+  const { client, transport } = await calling([{ status: 200 }])
+  await expect(client.get(path, { params })).rejects.toMatchObject({ code: "invalid_request" })
+  expect(transport.sent).toHaveLength(0)
+})
+
+it.each([
+  ["orders", "/base/orders"],
+  ["/orders", "/orders"],
+  ["../orders", "/orders"],
+  ["a%2Fb?x=1&y", "/base/a%2Fb?x=1&y"],
+  ["/a b/ü", "/a%20b/%C3%BC"],
+  ["/a/.hidden/v1.2", "/a/.hidden/v1.2"],
+  ["", "/base/"],
+])("joins %j to the base path as %j", (path, target) => {
+  expect(requestTarget("http://service/base/", path, {})).toBe(target)
+})
+
+it("the earliest of all deadlines counts, and emitSystemHeaders: false leaves the headers to the user", async () => {
+  const { run, transport, clock } = await calling([{ status: 200 }], [1], { timeoutMs: 900 })
+  await run("GET", { deadline: Deadline.after(5000, clock) })
+  await run("GET", { deadline: Deadline.after(5000, clock), timeoutMs: 300 })
+  await run("GET", { headers: { "X-Request-Timeout": "99", "x-request-priority": "high" } })
+  expect(transport.sent.map(({ headers }) => [headers["x-request-timeout"], headers["x-request-priority"]])).toEqual([
+    ["5.00000", "normal"],
+    ["0.30000", "normal"],
+    ["0.90000", "normal"],
+  ])
+  const bare = await calling([{ status: 200 }], [1], { emitSystemHeaders: false, serviceName: "me" })
+  await bare.run("GET", { headers: { "X-Request-Timeout": "99" } })
+  expect(bare.transport.sent[0]?.headers).toEqual({ "x-request-timeout": "99", "x-service-name": "me", "x-request-attempt": "1" })
+})
+
+it("closing a client leaves the transport it was given to others", async () => {
+  const { client, transport, pool } = await calling([{ status: 200 }])
+  await client.close()
+  expect([transport.closed, pool.pick()]).toEqual([false, undefined])
+})
+
+it("a delay that throws ends the call, and nothing else", async () => {
+  const { run, transport } = await calling([{ status: 500 }])
+  const fault = (): number => {
+    throw new Error("broken delay")
+  }
+  expect(await run("GET", { strategy: sequential({ delay: fault }) })).toEqual({ code: "internal" })
+  expect(transport.discarded).toBe(1)
+})
+
+it.each([
+  ["120", 120_000],
+  ["Tue, 14 Nov 2023 22:13:30 GMT", 10_000],
+  ["Tue, 14 Nov 2023 22:13:10 GMT", 0],
+  ["soon", 0],
+  ["-5", 0],
+])("Retry-After: %s means %d ms", (value, ms) => {
+  const now = Date.parse("Tue, 14 Nov 2023 22:13:20 GMT")
+  expect(retryAfterMs({ status: 503, headers: new Headers({ "retry-after": value }) }, now)).toBe(ms)
+  expect(retryAfterMs({ status: 500, headers: new Headers({ "retry-after": value }) }, now)).toBe(0)
 })
 
 it.each([0, -1, 1.5, Number.NaN])("refuses %d attempts", (attempts) => {

@@ -31,6 +31,7 @@ export class ScriptedTransport implements Transport {
   readonly sent: ScriptedSend[] = []
   /** Answers that were given up unread. */
   discarded = 0
+  closed = false
   readonly #clock: Clock
   readonly #steps: readonly ScriptStep[]
 
@@ -62,6 +63,7 @@ export class ScriptedTransport implements Transport {
   }
 
   close(): Promise<void> {
+    this.closed = true
     return Promise.resolve()
   }
 }
