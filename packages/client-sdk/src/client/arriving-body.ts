@@ -16,7 +16,7 @@ export class ArrivingBody {
   readonly #flow: BodyFlow
   #chunks: Buffer[] = []
   #kept = 0
-  #complete = false
+  complete = false
   #error: MeshError | undefined
   #stream: Readable | undefined
   #whole: Promise<Buffer> | undefined
@@ -58,7 +58,7 @@ export class ArrivingBody {
     this.#chunks = []
     this.#kept = 0
     if (this.#error) stream.destroy(this.#error)
-    else if (this.#complete) stream.push(null)
+    else if (this.complete) stream.push(null)
     return stream
   }
 
@@ -73,13 +73,13 @@ export class ArrivingBody {
   }
 
   end(): void {
-    this.#complete = true
+    this.complete = true
     this.#stream?.push(null)
     this.#wake?.()
   }
 
   fail(error: MeshError): void {
-    if (this.#complete) return
+    if (this.complete) return
     this.#error = error
     this.#chunks = []
     this.#stream?.destroy(error)
@@ -88,7 +88,7 @@ export class ArrivingBody {
 
   async #collect(): Promise<Buffer> {
     this.#letFlow()
-    if (!this.#complete && !this.#error) {
+    if (!this.complete && !this.#error) {
       await new Promise<void>((resolve) => {
         this.#wake = resolve
       })

@@ -59,6 +59,10 @@ export class Exchange implements Dispatcher.DispatchHandler, TransportResponse, 
     request.signal?.addEventListener("abort", this.#onAbort, { once: true })
   }
 
+  get complete(): boolean {
+    return this.#arriving.complete
+  }
+
   get body(): Readable {
     return this.#arriving.stream
   }

@@ -46,7 +46,11 @@ export class Response implements AsyncDisposable {
   }
 
   /** The whole body; the same again when asked again. `deadline_exceeded` when the call's time runs out before it is complete. */
-  async bytes(): Promise<Buffer> {
+  bytes(): Promise<Buffer> {
+    return this.#wire.complete ? this.#wire.bytes() : this.#bytesInTime()
+  }
+
+  async #bytesInTime(): Promise<Buffer> {
     let late = false
     const timer = this.#deadline.timer(() => {
       late = true

@@ -26,6 +26,8 @@ export interface TransportRequest {
 export interface TransportResponse {
   readonly status: number
   readonly headers: WireHeaders
+  /** Whether the whole body has arrived already. */
+  readonly complete: boolean
   /** The body as a stream, for one reader. */
   readonly body: Readable
   /** The whole body; the same again when asked again. */

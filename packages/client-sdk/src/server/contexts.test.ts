@@ -19,6 +19,7 @@ async function viaFastify(options: Parameters<typeof fastifyContext>[0] = {}): P
   const app = fastify()
   await app.register(fastifyContext(options))
   app.get("/", () => told())
+  app.post("/", () => told())
   app.get("/own", { config: { timeoutMs: 700 } }, () => told())
   onTestFinished(() => app.close())
   return app.listen({ host: "127.0.0.1", port: 0 })
@@ -55,6 +56,26 @@ it.each([
 
 it.each(["-1", "soon", "", "1e3"])("an unreadable time-out %j is ignored", async (value) => {
   const response = await fetch(await viaNode(), { headers: { "x-request-timeout": value, "x-request-priority": "urgent" } })
+  const { remainingMs, priority } = (await response.json()) as { remainingMs: number; priority: null }
+  expect([remainingMs > 19_000, priority]).toEqual([true, null])
+})
+
+it.each([
+  ["node:http", viaNode],
+  ["Fastify", viaFastify],
+])("%s keeps the context while a body comes in", async (_name, serve) => {
+  const body = JSON.stringify({ text: "x".repeat(300_000) })
+  const headers = { "x-request-timeout": "3", "x-request-priority": "low", "content-type": "application/json" }
+  const response = await fetch(await serve(), { method: "POST", headers, body })
+  const { remainingMs, priority } = (await response.json()) as { remainingMs: number; priority: string }
+  expect([remainingMs > 1000, remainingMs <= 3000, priority]).toEqual([true, true, "low"])
+})
+
+it.each([
+  ["node:http", viaNode],
+  ["Fastify", viaFastify],
+])("%s reads no header where that is turned off", async (_name, serve) => {
+  const response = await fetch(await serve({ readSystemHeaders: false }), { headers: { "x-request-timeout": "0", "x-request-priority": "low" } })
   const { remainingMs, priority } = (await response.json()) as { remainingMs: number; priority: null }
   expect([remainingMs > 19_000, priority]).toEqual([true, null])
 })

@@ -11,6 +11,8 @@ export interface MeshContextOptions {
   lowTimeoutMs?: number
   /** Abort the context's signal and answer 408 when the deadline passes. Default false. */
   cancelOnTimeout?: boolean
+  /** Read `X-Request-Timeout` and `X-Request-Priority`. Default true. */
+  readSystemHeaders?: boolean
   clock?: Clock
 }
 
@@ -22,21 +24,23 @@ export class IncomingContext {
   readonly load: LoadMeter = processLoad
   readonly #timeoutMs: number
   readonly #lowTimeoutMs: number
+  readonly #readHeaders: boolean
   readonly #clock: Clock
 
   constructor(options: MeshContextOptions) {
     this.#timeoutMs = options.timeoutMs ?? 20_000
     this.#lowTimeoutMs = options.lowTimeoutMs ?? 5
     this.cancelOnTimeout = options.cancelOnTimeout ?? false
+    this.#readHeaders = options.readSystemHeaders ?? true
     this.#clock = options.clock ?? systemClock
   }
 
   /** The context a request brings; undefined when too little time is left to begin. */
   read(headers: IncomingHeaders, timeoutMs?: number): (CallContext & { deadline: Deadline }) | undefined {
-    const told = readTimeoutMs(headers["x-request-timeout"])
+    const told = this.#readHeaders ? readTimeoutMs(headers["x-request-timeout"]) : undefined
     if (told !== undefined && told <= this.#lowTimeoutMs) return undefined
     const deadline = Deadline.after(told ?? timeoutMs ?? this.#timeoutMs, this.#clock)
-    const priority = parsePriority(first(headers["x-request-priority"]))
+    const priority = this.#readHeaders ? parsePriority(first(headers["x-request-priority"])) : undefined
     return { deadline, ...(priority === undefined ? {} : { priority }) }
   }
 }

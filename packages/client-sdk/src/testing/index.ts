@@ -1,4 +1,6 @@
 export { ManualClock, seededRandom } from "@meshwork/contract/testing"
 export { fakeInstance } from "./fake-instance.ts"
+export { fakeMesh } from "./fake-mesh.ts"
 export { ScriptedTransport } from "./scripted-transport.ts"
+export type { FakeMesh, FakeMeshOptions } from "./fake-mesh.ts"
 export type { ScriptedSend, ScriptStep } from "./scripted-transport.ts"

@@ -54,6 +54,7 @@ export class ScriptedTransport implements Transport {
     return {
       status: step.status ?? 200,
       headers: new Headers(step.headers),
+      complete: true,
       body: Readable.from(bytes.length > 0 ? [bytes] : [], { objectMode: false }),
       bytes: () => Promise.resolve(bytes),
       discard: () => {
