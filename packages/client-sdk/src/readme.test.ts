@@ -10,10 +10,10 @@ const examples = [...readFileSync(`${folder}/README.md`, "utf8").matchAll(/```ts
 /** What the comments behind `console.log` promise. */
 const promised = (example: string) => [...example.matchAll(/console\.log\(.*\/\/ (.*)$/gm)].map((match) => match[1])
 
-it.each(examples.filter((example) => promised(example).length > 0).map((example) => [promised(example), example]))(
+it.each<[(string | undefined)[], string]>(examples.filter((example) => promised(example).length > 0).map((example) => [promised(example), example]))(
   "an example of the README prints %j",
   async (lines, example) => {
-    const { stdout } = await promisify(execFile)(process.execPath, ["--input-type=module", "-e", example as string], { cwd: folder, timeout: 20_000 })
+    const { stdout } = await promisify(execFile)(process.execPath, ["--input-type=module", "-e", example], { cwd: folder, timeout: 20_000 })
     expect(stdout.trim().split("\n")).toEqual(lines)
   },
 )

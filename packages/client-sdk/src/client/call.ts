@@ -139,7 +139,9 @@ export class Call implements CallPlan<Answer>, DelayCall {
       const refused = error.code === "connection_failed"
       if (refused) this.sent--
       if (error.code === "aborted" || error.code === "attempt_timeout") this.strategy.delay.learn?.(this, clock.monotonic() - begin, false)
-      picked.done({ result: error.code === "aborted" ? "aborted" : "failure", refused })
+      // What cannot be sent at all says nothing about the instance either.
+      const innocent = error.code === "aborted" || error.code === "invalid_request"
+      picked.done({ result: innocent ? "aborted" : "failure", refused })
       return { kind: "failed", error }
     }
     const latencyMs = clock.monotonic() - begin

@@ -91,8 +91,8 @@ class PoolClient implements Client {
   }
 
   async close(): Promise<void> {
-    await this.#settings.pool.close()
     await this.#own?.close()
+    await this.#settings.pool.close()
   }
 
   async request(method: string, path: string, options: CallOptions = {}): Promise<Response> {

@@ -108,12 +108,18 @@ export class Exchange implements Dispatcher.DispatchHandler, TransportResponse, 
   onResponseError(_controller: Controller | undefined, error: Error): void {
     if (this.#phase === "over") return
     const { origin } = this.request.endpoint
-    const reason = (error as { code?: string }).code ?? error.message
-    if (this.#controller === undefined)
-      return this.#fail(new MeshError("connection_failed", `no connection to ${origin}: ${reason}`, { cause: error }))
+    const code = (error as { code?: string }).code ?? error.message
+    if (this.#controller === undefined) {
+      const unsendable = code === "UND_ERR_INVALID_ARG" || code === "UND_ERR_NOT_SUPPORTED"
+      const [kind, what] = unsendable
+        ? (["invalid_request", `${this.#where} cannot be sent: ${error.message}`] as const)
+        : (["connection_failed", `no connection to ${origin}: ${code}`] as const)
+      return this.#fail(new MeshError(kind, what, { cause: error }))
+    }
+    if (code === "UND_ERR_DESTROYED") return this.#fail(new MeshError("aborted", "the client was closed", { cause: error }))
     if (!this.#seen && !this.#resent && this.request.replayable && this.#carrier.wasStale(error)) return this.#sendAgain()
     const when = this.#phase === "waiting" ? (this.#seen ? "in the head of its answer" : "before it answered") : "in the middle of its answer"
-    this.#fail(new MeshError("upstream_reset", `${this.#where} closed the connection ${when}: ${reason}`, { cause: error }))
+    this.#fail(new MeshError("upstream_reset", `${this.#where} closed the connection ${when}: ${code}`, { cause: error }))
   }
 
   pause(): void {

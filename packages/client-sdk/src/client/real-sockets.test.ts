@@ -2,7 +2,7 @@ import { createServer } from "node:net"
 import type { AddressInfo } from "node:net"
 import { expect, it, onTestFinished } from "vitest"
 import { constantDelay } from "../delays/delay.ts"
-import { sequential, single } from "../strategies/strategy.ts"
+import { parallel, sequential, single } from "../strategies/strategy.ts"
 import { eventually, loopbackServer } from "../testing/loopback-server.ts"
 import type { ClientOptions } from "./client-options.ts"
 import { createClient } from "./fixed-endpoint.ts"
@@ -91,6 +91,42 @@ it("an abort reaches the server in the middle of a call", async () => {
   setTimeout(() => controller.abort(), 50)
   await expect(call).rejects.toMatchObject({ code: "aborted" })
   await eventually(() => expect(closed).toBe(true))
+})
+
+it.each([{ "transfer-encoding": "chunked" }, { "x-a": "1\r\nx-b: 2" }, { "bad name": "1" }, { upgrade: "h2c" }])(
+  "headers that cannot be sent are told, not tried elsewhere: %j",
+  async (headers: Record<string, string>) => {
+    let requests = 0
+    const { url } = await loopbackServer((_request, response) => {
+      requests++
+      response.end()
+    })
+    await expect(client(url).get("/", { headers })).rejects.toMatchObject({ code: "invalid_request" })
+    expect(requests).toBe(0)
+  },
+)
+
+it("closing the client ends what is under way", async () => {
+  const { url } = await loopbackServer(() => {})
+  const made = client(url)
+  const ended = expect(made.get("/")).rejects.toMatchObject({ code: "aborted" })
+  await new Promise((resolve) => setTimeout(resolve, 50))
+  await made.close()
+  await ended
+  await expect(made.get("/")).rejects.toMatchObject({ code: "aborted" })
+})
+
+it("a hedge that wins leaves no request of the loser running", async () => {
+  const closed: number[] = []
+  let requests = 0
+  const { url } = await loopbackServer((_request, response) => {
+    const own = ++requests
+    response.on("close", () => closed.push(own))
+    if (own === 2) response.end("second")
+  })
+  const response = await client(url, { strategy: parallel({ delay: constantDelay(20) }) }).get("/")
+  expect([await response.text(), response.attempts]).toEqual(["second", 2])
+  await eventually(() => expect(closed.toSorted()).toEqual([1, 2]))
 })
 
 it("an endpoint that is a function may move between calls", async () => {

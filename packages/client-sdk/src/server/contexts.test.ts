@@ -20,6 +20,11 @@ async function viaFastify(options: Parameters<typeof fastifyContext>[0] = {}): P
   await app.register(fastifyContext(options))
   app.get("/", () => told())
   app.post("/", () => told())
+  app.get("/slow", async () => {
+    const { signal } = currentContext() ?? {}
+    await new Promise((resolve) => signal?.addEventListener("abort", resolve))
+    return "too late"
+  })
   app.get("/own", { config: { timeoutMs: 700 } }, () => told())
   onTestFinished(() => app.close())
   return app.listen({ host: "127.0.0.1", port: 0 })
@@ -91,6 +96,12 @@ it("answers 408 at the deadline and aborts the handler's signal where that is as
     currentContext()?.signal?.addEventListener("abort", () => (aborted = true))
   })
   expect([(await fetch(url, { headers: { "x-request-timeout": "0.1" } })).status, aborted]).toEqual([408, true])
+})
+
+it("so does Fastify", async () => {
+  const url = `${await viaFastify({ cancelOnTimeout: true })}/slow`
+  const response = await fetch(url, { headers: { "x-request-timeout": "0.1" } })
+  expect([response.status, response.headers.get("x-do-not-retry")]).toEqual([408, "1"])
 })
 
 it("a deadline travels through two services and only shrinks", async () => {
