@@ -36,7 +36,7 @@ it("says who has the file when a second server wants it", async () => {
   const spec = `sqlite:${join(folder, "registry.sqlite")}`
   await startServer({ storage: await openStorage(spec) })
   await expect(startServer({ storage: await openStorage(spec) })).rejects.toMatchObject({
-    code: "invalid_config",
+    code: "storage_unavailable",
     message: expect.stringContaining("registry.sqlite"),
   })
 })
