@@ -147,11 +147,10 @@ export class Exchange implements AttemptListener {
     this.#attempt = undefined
     ;(this.#tried ??= new Set()).add(attempt.picked.endpoint.address)
     if (this.#mayRepeat(how)) {
-      void this.#next(error)
+      void this.#next({ how, error })
       return
     }
-    if (how !== "broken" || !this.#routed.response.headersSent)
-      return this.#unreachable(how === "never-sent" ? "connection_failed" : "upstream_reset", error)
+    if (how !== "broken" || !this.#routed.response.headersSent) return this.#unreachable(how, error)
     // Half an answer must never look like a whole one.
     this.#finish(502)
     this.#routed.response.destroy()
@@ -164,12 +163,12 @@ export class Exchange implements AttemptListener {
     timer.cancel()
   }
 
-  async #next(cause?: Error): Promise<void> {
+  async #next(lost?: { how: Loss; error: Error }): Promise<void> {
     if (this.#over) return
     const { pool, route } = this.#routed
     const picked = this.#tried === undefined ? pool.pick() : pool.pick({ exclude: this.#tried })
     if (picked === undefined) {
-      if (cause !== undefined) return this.#unreachable("connection_failed", cause)
+      if (lost !== undefined) return this.#unreachable(lost.how, lost.error)
       const detail = "Backend available but no Service URLs discovered"
       return this.#fail(new MeshError("no_instances", detail, { members: { service: route.service } }))
     }
@@ -237,8 +236,10 @@ export class Exchange implements AttemptListener {
     this.lost(attempt, "never-sent", error)
   }
 
-  #unreachable(code: "connection_failed" | "upstream_reset", cause: Error): void {
-    this.#fail(new MeshError(code, "Connection down for the backend", { cause }), this.#routed.route.unreachableStatus)
+  #unreachable(how: Loss, cause: Error): void {
+    const { service, unreachableStatus } = this.#routed.route
+    const code = how === "never-sent" ? "connection_failed" : "upstream_reset"
+    this.#fail(new MeshError(code, "Connection down for the backend", { cause, members: { service, attempts: this.#attempts } }), unreachableStatus)
   }
 
   #late(): void {

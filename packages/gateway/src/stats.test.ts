@@ -22,12 +22,12 @@ it("an empty histogram says 0, and the longest and shortest durations are bounde
   expect([histogram.count, histogram.percentile(0.1)]).toEqual([2, 0.01])
 })
 
-it("success is 2xx and 3xx; what found no route counts, but not in the latencies", () => {
+it("success is 2xx, 3xx and a switch of protocols; what found no route counts, but not in the latencies", () => {
   const { routes } = compileRoutes([{ match: "prefix", path: "/a", service: "a" }])
   const stats = new Stats(routes)
-  for (const status of [200, 204, 301, 404, 500, 503]) stats.record(routes[0], status, 10)
+  for (const status of [101, 200, 204, 301, 404, 500, 503]) stats.record(routes[0], status, 10)
   stats.record(undefined, 404, 0)
-  expect(stats.view().requests_count).toEqual({ success: 3, error: 4 })
+  expect(stats.view().requests_count).toEqual({ success: 4, error: 4 })
   expect(stats.view().latency_ms.average).toBe(10)
-  expect(stats.view().routes["/a/*"]).toMatchObject({ service: "a", requests_count: { success: 3, error: 3 } })
+  expect(stats.view().routes["/a/*"]).toMatchObject({ service: "a", requests_count: { success: 4, error: 3 } })
 })

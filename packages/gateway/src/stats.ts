@@ -11,14 +11,14 @@ export interface GatewayStats extends StatsView {
   routes: Record<string, StatsView & { service: string }>
 }
 
-/** Counts of one route, or of all. Success is 2xx and 3xx; everything else is an error. */
+/** Counts of one route, or of all. Success is 2xx, 3xx and a switch of protocols; everything else is an error. */
 class Counter {
   success = 0
   error = 0
   readonly latency: Histogram = new Histogram()
 
   record(status: number, ms: number, routed: boolean): void {
-    if (status >= 200 && status < 400) this.success++
+    if ((status >= 200 && status < 400) || status === 101) this.success++
     else this.error++
     if (routed) this.latency.record(ms)
   }
