@@ -81,7 +81,12 @@ async function main() {
 
 function noteExit({ title, child, output }, how) {
   const said = output().split("\n").slice(-3).join("\n")
-  process.stdout.write(`${title} (pid ${child.pid}) ended: ${how}. Another one: npm run shop -- ${title}\n${how === "SIGKILL" ? "" : `${said}\n`}`)
+  process.stdout.write(`${title} (pid ${child.pid}) ended: ${how}. Another one: ${another(title)}\n${how === "SIGKILL" ? "" : `${said}\n`}`)
+}
+
+function another(service) {
+  const port = ports["discovery-port"]
+  return `npm run shop -- ${service}${port === "8008" ? "" : ` --discovery-port ${port}`}`
 }
 
 function step(text) {
@@ -129,7 +134,7 @@ Try it:
   curl ${gateway}/api/orders/7
   curl ${environment.MESHWORK_SERVER}/v1/services
 
-Kill an instance and call again; start another one with: npm run shop -- payment
+Kill an instance and call again; start another one with: ${another("payment")}
 Ctrl-C stops everything.
 `)
 }
