@@ -2,10 +2,13 @@ import type { Balancer, BalancerFactory, Weighted } from "./balancer.ts"
 import { byWeight } from "./random.ts"
 
 const floorMs = 1
+/** Differences below this say nothing about idle instances. */
+const idleFloorMs = 10
 
 /**
  * The better of two drawn by weight: power of two choices (Mitzenmacher, 2001), judged by latency times requests in flight, as Finagle does.
- * An endpoint without an answer yet counts as the quicker of the two, so that newcomers are tried.
+ * Between two idle ones the first stays, the slower it is the seldomer: whoever was slow once has to be measured again, and calls made one at a
+ * time spread over the instances. An endpoint without an answer yet counts as the quicker of the two, so that newcomers are tried.
  */
 export const p2c: BalancerFactory = (chance): Balancer => ({
   pick(candidates) {
@@ -13,6 +16,10 @@ export const p2c: BalancerFactory = (chance): Balancer => ({
     const first = byWeight(candidates, chance)
     let second = byWeight(candidates, chance)
     for (let tries = 0; second === first && tries < 3; tries++) second = byWeight(candidates, chance)
+    if (first.inFlight === 0 && second.inFlight === 0) {
+      const [mine, other] = [Math.max(idleFloorMs, first.latencyMs), Math.max(idleFloorMs, second.latencyMs)]
+      return chance() * mine < other ? first : second
+    }
     return cost(second, first) < cost(first, second) ? second : first
   },
 })
