@@ -11,7 +11,8 @@ export async function main(args: readonly string[] = process.argv.slice(2)): Pro
     stream.on("error", (error: NodeJS.ErrnoException) => {
       // A reader such as `head` that has seen enough.
       if (error.code === "EPIPE") process.exit(process.exitCode ?? 0)
-      throw error
+      if (stream === process.stdout) process.stderr.write(`meshwork: the result cannot be written: ${error.message}\n`)
+      process.exit(1)
     })
   }
   process.exitCode = await runCli(args, processContext())

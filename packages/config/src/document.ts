@@ -88,7 +88,16 @@ export function parseConfigText(text: string, file: string, env: Environment): C
       return undefined
     }
     if (path.length > maxDepth) return fail(path, { kind: "syntax", message: `nested too deeply; accepted are at most ${maxDepth} levels` })
-    if (isAlias(node)) return read(node.resolve(root), path, root, keyOffset ?? offset)
+    if (isAlias(node)) {
+      const target = node.resolve(root)
+      if (target === undefined)
+        return fail(path, {
+          kind: "syntax",
+          found: `*${node.source}`,
+          message: `the alias *${node.source} stands for nothing: no anchor &${node.source} is above it`,
+        })
+      return read(target, path, root, keyOffset ?? offset)
+    }
     if (isScalar(node)) return scalar(node.value, path)
     if (isSeq<Node>(node)) return node.items.map((item, index) => read(item, [...path, index], root))
     if (!isMap<Node, Node>(node)) return null

@@ -285,3 +285,15 @@ it("lists static instances as registrations that never expire", () => {
     { service: "a", id: "seven", registration: { host: "::1", port: 7, zone: "z", ttlSeconds: 0, check: { method: "ping", frequencySeconds: 60 } } },
   ])
 })
+
+it("an alias without an anchor is an error with its place", () => {
+  const text = "routes: *c\ngateway: { port: *p }\n"
+  expect(() => parseConfig({ text, file: "m.yaml" }, { env: {} })).toThrow(
+    expect.objectContaining({
+      issues: [
+        expect.objectContaining({ line: 1, found: "*c", message: expect.stringContaining("no anchor &c") }),
+        expect.objectContaining({ line: 2, found: "*p" }),
+      ],
+    }),
+  )
+})
