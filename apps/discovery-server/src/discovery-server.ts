@@ -7,6 +7,7 @@ import { type AccessToken, assertGuarded, createAuthorize } from "./access.ts"
 import { createSuspectProbe, type HealthPolling, startHealthPolling } from "./health-polling.ts"
 import { createHttpApp } from "./http-app.ts"
 import { assertBindable, listenError } from "./listening.ts"
+import { GatewayReports } from "./reports.ts"
 import { applyStaticServices, type StaticInstance } from "./static-services.ts"
 import { registerNative } from "./surfaces/native/index.ts"
 import { registerServerPy } from "./surfaces/serverpy/index.ts"
@@ -81,7 +82,7 @@ export async function createDiscoveryServer(options: DiscoveryServerOptions): Pr
     const opened = registry
     if (options.instances !== undefined) await applyStaticServices(opened, options.instances)
     polling = startHealthPolling({ registry: opened, clock, random, log })
-    registerNative(app, { registry: opened, authorize, clock })
+    registerNative(app, { registry: opened, reports: new GatewayReports(clock), authorize, clock })
     registerServerPy(app)
     await app.listen(address).catch((error: unknown) => {
       throw listenError(error, address)

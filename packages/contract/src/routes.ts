@@ -59,6 +59,24 @@ export const journalEntrySchema = z.looseObject({
 /** One visible change: when (Unix ms), what happened to whom, by whom and why. */
 export type JournalEntry = z.output<typeof journalEntrySchema>
 
+const countSchema = z.int().min(0)
+const latencySchema = z.number().min(0)
+
+export const gatewayReportSchema = z.strictObject({
+  gateway: z.string().regex(/^[\x21-\x7e]{1,256}$/, "must be 1 to 256 characters of visible ASCII"),
+  since: z.number().min(0),
+  services: z.record(
+    serviceNameSchema,
+    z.strictObject({
+      success: countSchema,
+      error: countSchema,
+      latencyMs: z.strictObject({ average: latencySchema, p95: latencySchema, p99: latencySchema }),
+    }),
+  ),
+})
+/** What a gateway has counted per service since `since`, Unix ms; a later report of the same gateway replaces it. */
+export type GatewayReport = z.output<typeof gatewayReportSchema>
+
 const instanceDetailSchema = z.looseObject({
   ...instanceSchema.shape,
   origin: originSchema,
@@ -199,6 +217,15 @@ export const routes = {
     }),
     replies: { 200: z.looseObject({ entries: z.array(journalEntrySchema) }) },
     errors: ["invalid_request"],
+  }),
+  report: define({
+    method: "POST",
+    path: "/v1/reports",
+    summary: "What a gateway has counted since it started; forgotten after 30 s without another one",
+    body: gatewayReportSchema,
+    replies: { 204: "empty" },
+    errors: ["invalid_request", "unauthorized", "payload_too_large", "limit_exceeded"],
+    mutates: true,
   }),
 } as const
 

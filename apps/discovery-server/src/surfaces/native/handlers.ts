@@ -1,6 +1,7 @@
 import { keyText, MeshError, type InstanceKey, type RouteName, type RouteRequest, type Routes } from "@meshwork/contract"
 import type { Registry } from "@meshwork/registry-core"
 import type { FastifyReply, FastifyRequest } from "fastify"
+import type { GatewayReports } from "../../reports.ts"
 import { etagMatches, InstanceLists } from "./instance-list.ts"
 import type { WatchHub } from "./watch-hub.ts"
 
@@ -25,7 +26,7 @@ export type Handler<N extends RouteName> = (input: RouteRequest<Routes[N]>, call
 export type Handlers = { readonly [N in RouteName]: Handler<N> }
 
 /** A handler for every native route. */
-export function createHandlers(registry: Registry, hub: WatchHub): Handlers {
+export function createHandlers({ registry, hub, reports }: { registry: Registry; hub: WatchHub; reports: GatewayReports }): Handlers {
   const lists = new InstanceLists(registry)
   return {
     listServices: () => ({ status: 200, json: { ...registry.position, services: registry.services() } }),
@@ -66,6 +67,10 @@ export function createHandlers(registry: Registry, hub: WatchHub): Handlers {
       return "hijacked"
     },
     journal: ({ query }) => ({ status: 200, json: { entries: registry.journal(query) } }),
+    report: ({ body }) => {
+      reports.accept(body)
+      return { status: 204 }
+    },
   }
 }
 

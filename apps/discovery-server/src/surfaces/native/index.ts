@@ -3,17 +3,25 @@ import type { Registry } from "@meshwork/registry-core"
 import type { FastifyInstance } from "fastify"
 import { z } from "zod"
 import type { Authorize } from "../../access.ts"
+import type { GatewayReports } from "../../reports.ts"
 import { createHandlers, type Answer, type Call } from "./handlers.ts"
 import { WatchHub } from "./watch-hub.ts"
 
 const noQuery = z.strictObject({})
 
+export interface NativeContext {
+  registry: Registry
+  reports: GatewayReports
+  authorize: Authorize
+  clock: Clock
+}
+
 /** Registers the native routes by walking the contract's table, and `GET /ready`. */
-export function registerNative(app: FastifyInstance, context: { registry: Registry; authorize: Authorize; clock: Clock }): void {
-  const { registry, authorize, clock } = context
+export function registerNative(app: FastifyInstance, context: NativeContext): void {
+  const { registry, reports, authorize, clock } = context
   const hub = new WatchHub(registry, clock)
   app.addHook("preClose", async () => hub.close())
-  const handlers = createHandlers(registry, hub)
+  const handlers = createHandlers({ registry, hub, reports })
   app.decorateRequest("by", "")
   for (const name of Object.keys(routes) as RouteName[]) {
     const route: RouteDefinition = routes[name]
