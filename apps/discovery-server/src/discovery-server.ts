@@ -7,6 +7,8 @@ import { type AccessToken, assertGuarded, createAuthorize } from "./access.ts"
 import { createSuspectProbe, type HealthPolling, startHealthPolling } from "./health-polling.ts"
 import { createHttpApp } from "./http-app.ts"
 import { assertBindable, listenError } from "./listening.ts"
+import { registerMetrics } from "./metrics.ts"
+import { registerOpenApi } from "./openapi.ts"
 import { GatewayReports } from "./reports.ts"
 import { applyStaticServices, type StaticInstance } from "./static-services.ts"
 import { registerNative } from "./surfaces/native/index.ts"
@@ -82,6 +84,8 @@ export async function createDiscoveryServer(options: DiscoveryServerOptions): Pr
     const opened = registry
     if (options.instances !== undefined) await applyStaticServices(opened, options.instances)
     polling = startHealthPolling({ registry: opened, clock, random, log })
+    registerMetrics(app, opened)
+    await registerOpenApi(app)
     registerNative(app, { registry: opened, reports: new GatewayReports(clock), authorize, clock })
     registerServerPy(app)
     await app.listen(address).catch((error: unknown) => {

@@ -1,6 +1,6 @@
-import { connect } from "node:net"
+import { connect, type Socket } from "node:net"
 import { problemContentType, problemSchema } from "@meshwork/contract"
-import { describe, expect, it, test } from "vitest"
+import { describe, expect, it, onTestFinished, test } from "vitest"
 import { startServer } from "./testing/server-bench.ts"
 
 const instance = "/v1/services/payment/instances/a"
@@ -109,6 +109,7 @@ describe("a connection", () => {
   test.each([
     { what: "that speaks no HTTP", bytes: "\x16\x03\x01\x02\x00\r\n\r\n", says: "not valid HTTP" },
     { what: "with a NUL in the target", bytes: "GET /v1/serv\0ices HTTP/1.1\r\nHost: x\r\n\r\n", says: "not valid HTTP" },
+    { what: "without a Host", bytes: "GET /v1/services HTTP/1.1\r\nConnection: close\r\n\r\n", says: "without a Host header" },
     { what: "with headers without end", bytes: `GET / HTTP/1.1\r\nHost: x\r\nA: ${"a".repeat(20_000)}`, says: "headers are larger" },
   ])("$what gets a problem body and is closed", async ({ bytes, says }) => {
     const { url, call } = await startServer()
@@ -117,5 +118,32 @@ describe("a connection", () => {
     expect(answer).toContain(problemContentType)
     expect(answer).toContain(says)
     expect((await call("/health")).status).toBe(200)
+  })
+
+  it("of HTTP/1.0 needs no Host", async () => {
+    const { url } = await startServer()
+    expect(await raw(url, "GET /health HTTP/1.0\r\n\r\n")).toMatch(/^HTTP\/1\.1 200 /)
+  })
+
+  it("that sends its body slowly holds up nobody, and many of them cannot fill the memory", async () => {
+    const { url, call } = await startServer()
+    const head = `PUT ${instance} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 262144\r\n\r\n{`
+    const sockets: Socket[] = []
+    const answers: string[] = []
+    onTestFinished(() => {
+      for (const socket of sockets) socket.destroy()
+    })
+    for (let n = 0; n < 600; n++) {
+      const socket = connect(Number(new URL(url).port), "127.0.0.1", () => socket.write(head))
+      socket.on("data", (chunk) => answers.push(String(chunk)))
+      socket.on("error", () => {})
+      sockets.push(socket)
+    }
+    await expect.poll(() => answers.length, { timeout: 10_000 }).toBe(600 - 512)
+    expect(answers.every((answer) => answer.startsWith("HTTP/1.1 503 ") && /retry-after: 1/i.test(answer))).toBe(true)
+    expect(await call(instance, { method: "PUT", body: good })).toMatchObject({ status: 201 })
+    for (const socket of sockets) socket.destroy()
+    const large = { ...good, tags: { a: "x".repeat(20_000) } }
+    await expect.poll(async () => (await call(instance, { method: "PUT", body: large })).json?.code).toBe("invalid_request")
   })
 })

@@ -3,10 +3,14 @@ import Fastify, { type FastifyInstance } from "fastify"
 import { validatorCompiler } from "fastify-type-provider-zod"
 import type { Logger } from "pino"
 import { AllowedMethods } from "./allowed-methods.ts"
+import { limitBodiesUnderWay } from "./body-budget.ts"
 import { parseJsonBody } from "./json-body.ts"
 import { refuseConnection, sendProblem, toMeshError } from "./problem-replies.ts"
 
 const bodyLimit = 256 * 1024
+const bodiesUnderWayLimit = 128 * 1024 * 1024
+/** Beyond the watchers a registry takes, room for everyone else. */
+const maxConnections = 25_000
 
 /** A Fastify application without routes: limits, JSON bodies, validation by zod, and problem bodies for every error. */
 export function createHttpApp(log: Logger): FastifyInstance {
@@ -14,12 +18,21 @@ export function createHttpApp(log: Logger): FastifyInstance {
     logger: false,
     bodyLimit,
     requestTimeout: 15_000,
+    // Without a byte either way: whoever takes nothing of an answer holds its memory no longer. Watches are never this quiet.
+    connectionTimeout: 60_000,
     return503OnClosing: false,
     routerOptions: { maxParamLength: 4096 },
-    http: { headersTimeout: 10_000, connectionsCheckingInterval: 1000 },
+    http: { headersTimeout: 10_000, connectionsCheckingInterval: 1000, requireHostHeader: false },
     clientErrorHandler: refuseConnection,
     frameworkErrors: (error, _, reply) => void sendProblem(reply as never, toMeshError(error, bodyLimit)),
   })
+  app.server.maxConnections = maxConnections
+  app.addHook("onRequest", async (request) => {
+    if (request.headers.host === undefined && request.raw.httpVersion === "1.1") {
+      throw new MeshError("invalid_request", "a request without a Host header")
+    }
+  })
+  limitBodiesUnderWay(app, { limitBytes: bodiesUnderWayLimit, largestBytes: bodyLimit })
   const methods = new AllowedMethods()
   app.addHook("onRoute", (route) => methods.add(route.url, route.method))
 
@@ -28,6 +41,8 @@ export function createHttpApp(log: Logger): FastifyInstance {
     // Fastify says null for what is absent; to zod only undefined is.
     return (data: unknown) => validate(data ?? undefined)
   })
+  // Answers are made by our own types; checking them again would be paid for by every reader.
+  app.setSerializerCompiler(() => JSON.stringify)
   app.removeAllContentTypeParsers()
   app.addContentTypeParser(["application/json", "application/merge-patch+json"], { parseAs: "string" }, (_, body, done) => {
     try {

@@ -17,7 +17,17 @@ import {
 import { Changes, type Wish } from "./changes.ts"
 import { LeaseKeeper } from "./lease-keeper.ts"
 import { LeaseClock } from "./lease-clock.ts"
-import type { HealthReport, HeartbeatReply, Registry, RegistryLimits, RegistryOptions, ServiceSummary, Watch, WatchOptions } from "./registry.ts"
+import type {
+  HealthReport,
+  HeartbeatReply,
+  Registry,
+  RegistryLimits,
+  RegistryOptions,
+  RegistryStatistics,
+  ServiceSummary,
+  Watch,
+  WatchOptions,
+} from "./registry.ts"
 import { RegistryState } from "./registry-state.ts"
 import { describePatch, patched } from "./rules/patch.ts"
 import { registered } from "./rules/register.ts"
@@ -45,6 +55,7 @@ class StoredRegistry implements Registry {
   readonly #leaving = new Set<string>()
   /** Registrations of unknown instances on their way. */
   #arriving = 0
+  #heartbeats = 0
   #closing: Promise<void> | undefined
 
   constructor(options: RegistryOptions, opened: StoredState) {
@@ -139,6 +150,7 @@ class StoredRegistry implements Registry {
     // Too late to be kept: registering again at once beats being gone until the next heartbeat.
     if (this.#leaving.size > 0 && this.#leaving.has(keyText(beat))) return { status: 404 }
     this.#heard(entry)
+    this.#heartbeats++
     if (beat.load) entry.load = beat.load
     return { status: 200, expiresAt: this.#expiresAt(entry) }
   }
@@ -222,6 +234,11 @@ class StoredRegistry implements Registry {
 
   journal(filter: { service?: string; id?: string; limit: number }): JournalEntry[] {
     return this.#state.journal.read(filter)
+  }
+
+  statistics(): RegistryStatistics {
+    const { services, instances, journal } = this.#state
+    return { services, instances, watchers: this.#hub.size, heartbeats: this.#heartbeats, changes: journal.counts }
   }
 
   close(): Promise<void> {

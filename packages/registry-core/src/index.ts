@@ -5,6 +5,7 @@ export type {
   Registry,
   RegistryLimits,
   RegistryOptions,
+  RegistryStatistics,
   ServiceSummary,
   Watch,
   WatchFrame,

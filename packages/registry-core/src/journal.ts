@@ -6,8 +6,15 @@ const kept = 10_000
 export class Journal {
   /** Oldest first, so by rising revision. */
   readonly #kinds = new Map<string, JournalEntry[]>()
+  readonly #counts = new Map<string, number>()
+
+  /** How many changes of each kind there were since the start, those no longer kept included. */
+  get counts(): ReadonlyMap<string, number> {
+    return this.#counts
+  }
 
   add(entry: JournalEntry): void {
+    this.#counts.set(entry.what, (this.#counts.get(entry.what) ?? 0) + 1)
     let entries = this.#kinds.get(entry.what)
     if (entries === undefined) this.#kinds.set(entry.what, (entries = []))
     entries.push(entry)

@@ -81,6 +81,17 @@ export interface Watch {
   close(): void
 }
 
+/** Figures of a registry, for metrics. */
+export interface RegistryStatistics {
+  services: number
+  instances: number
+  watchers: number
+  /** Leases renewed by a heartbeat since the start. */
+  heartbeats: number
+  /** Visible changes since the start, by what happened. */
+  changes: ReadonlyMap<string, number>
+}
+
 /** A registry of service instances. Rejections are `MeshError`s. */
 export interface Registry {
   readonly position: WatchToken
@@ -102,6 +113,7 @@ export interface Registry {
   /** `wake` is called, at most once until the next `take`, when there is something to take; changes are coalesced for 20 ms. */
   watch(options: WatchOptions, wake: () => void): Watch
   journal(filter: { service?: string; id?: string; limit: number }): JournalEntry[]
+  statistics(): RegistryStatistics
   /** Stops timers, ends watches, flushes what was promised and closes the storage. Idempotent. */
   close(): Promise<void>
 }

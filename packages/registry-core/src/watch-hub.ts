@@ -34,6 +34,11 @@ export class WatchHub {
     this.#limit = limit
   }
 
+  /** Subscriptions at present. */
+  get size(): number {
+    return this.#count
+  }
+
   watch(options: WatchOptions, wake: () => void): Watch {
     if (this.#count >= this.#limit) throw new MeshError("limit_exceeded", `the limit of ${this.#limit} watchers is reached`)
     this.#count++

@@ -1,13 +1,11 @@
 import { routes, type Clock, type RouteDefinition, type RouteName } from "@meshwork/contract"
 import type { Registry } from "@meshwork/registry-core"
 import type { FastifyInstance } from "fastify"
-import { z } from "zod"
 import type { Authorize } from "../../access.ts"
 import type { GatewayReports } from "../../reports.ts"
 import { createHandlers, type Answer, type Call } from "./handlers.ts"
+import { routeSchema } from "./route-schema.ts"
 import { WatchHub } from "./watch-hub.ts"
-
-const noQuery = z.strictObject({})
 
 export interface NativeContext {
   registry: Registry
@@ -30,11 +28,7 @@ export function registerNative(app: FastifyInstance, context: NativeContext): vo
       method: route.method,
       url: route.path,
       exposeHeadRoute: !Object.values(route.replies).includes("events"),
-      schema: {
-        ...(route.params === undefined ? {} : { params: route.params }),
-        ...(route.body === undefined ? {} : { body: route.body }),
-        querystring: route.query ?? noQuery,
-      },
+      schema: routeSchema(name, route),
       ...(route.mutates
         ? {
             // Before the body is read: whoever may not change anything sends nothing either.

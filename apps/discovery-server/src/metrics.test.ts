@@ -1,0 +1,42 @@
+import { expect, it } from "vitest"
+import { startServer } from "./testing/server-bench.ts"
+
+const good = { host: "10.0.0.7", port: 9000 }
+
+it("tells how many instances there are, what changed and how long requests took", async () => {
+  const { call } = await startServer()
+  await call("/v1/services/payment/instances/a", { method: "PUT", body: good })
+  await call("/v1/services/payment/instances/b", { method: "PUT", body: good })
+  await call("/v1/services/payment/instances/a/heartbeat", { method: "PUT" })
+  await call("/v1/services/payment/instances/b", { method: "PATCH", body: { state: "disabled" } })
+  await call("/no/such/path/of-a-curious-caller")
+  const { status, text, headers } = await call("/metrics")
+  expect(status).toBe(200)
+  expect(headers.get("content-type")).toContain("application/openmetrics-text")
+  expect(text.trimEnd().split("\n")).toEqual(
+    expect.arrayContaining([
+      "meshwork_registry_services 1",
+      "meshwork_registry_instances 2",
+      "meshwork_registry_ready 1",
+      'meshwork_service_instances{service="payment"} 2',
+      'meshwork_service_serving_instances{service="payment"} 1',
+      "meshwork_registry_heartbeats_total 1",
+      'meshwork_registry_changes_total{what="registered"} 2',
+      'meshwork_registry_changes_total{what="patched"} 1',
+      'meshwork_discovery_request_duration_seconds_count{method="PUT",route="/v1/services/:service/instances/:id",status="201"} 2',
+      'meshwork_discovery_request_duration_seconds_count{method="other",route="none",status="404"} 1',
+      "# EOF",
+    ]),
+  )
+  expect(text).not.toContain("curious-caller")
+})
+
+it("labels at most 1,000 services, the rest as other", async () => {
+  const { call } = await startServer()
+  await Promise.all(
+    Array.from({ length: 1005 }, (_, n) => call(`/v1/services/s${String(n).padStart(4, "0")}/instances/a`, { method: "PUT", body: good })),
+  )
+  const { text } = await call("/metrics")
+  expect(text.match(/^meshwork_service_instances\{/gm)).toHaveLength(1001)
+  expect(text).toContain('meshwork_service_instances{service="other"} 5\n')
+})
