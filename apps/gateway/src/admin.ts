@@ -1,7 +1,10 @@
 import { MeshError, toProblem } from "@meshwork/contract"
 import type { Gateway, Route } from "@meshwork/gateway"
 import fastify, { type FastifyInstance, type FastifyReply } from "fastify"
+import { createMetrics } from "./metrics.ts"
 import type { Services } from "./services.ts"
+
+const paths = ["/health", "/ready", "/metrics", "/stats", "/routes"]
 
 /** What is ready and what is not, in words. */
 export interface Readiness {
@@ -23,10 +26,10 @@ export function createAdmin(gateway: Gateway, services: Services): FastifyInstan
   const app = fastify({ bodyLimit: 16 * 1024, forceCloseConnections: true })
   app.setErrorHandler((error, _request, reply) => sendProblem(reply, error))
   app.setNotFoundHandler((request, reply) => {
-    const known = ["/health", "/ready", "/stats", "/routes"].includes(request.url.split("?", 1)[0] ?? "")
+    const known = paths.includes(request.url.split("?", 1)[0] ?? "")
     const error = known
       ? new MeshError("method_not_allowed", `${request.method} is not offered here, only GET`)
-      : new MeshError("not_found", `the admin API has /health, /ready, /stats and /routes, not ${request.url.slice(0, 100)}`)
+      : new MeshError("not_found", `the admin API has ${paths.join(" ")}, not ${request.url.slice(0, 100)}`)
     if (known) reply.header("allow", "GET, HEAD")
     return sendProblem(reply, error)
   })
@@ -35,6 +38,8 @@ export function createAdmin(gateway: Gateway, services: Services): FastifyInstan
     const readiness = readinessOf(gateway, services)
     return reply.code(readiness.ready ? 200 : 503).send(readiness)
   })
+  const metrics = createMetrics(gateway, services)
+  app.get("/metrics", async (_request, reply) => reply.type(metrics.contentType).send(await metrics.metrics()))
   app.get("/stats", () => ({ ...gateway.stats(), in_flight: gateway.inFlight }))
   app.get("/routes", () => ({ routes: gateway.routes.map((route) => describeRoute(gateway, route)) }))
   return app

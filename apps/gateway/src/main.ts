@@ -1,3 +1,4 @@
+import { hostname } from "node:os"
 import { join } from "node:path"
 import type { MeshConfig, RouteConfig } from "@meshwork/config"
 import { type Clock, formatHostPort, MeshError, type Random, systemClock, systemRandom } from "@meshwork/contract"
@@ -5,6 +6,7 @@ import { createGateway, type RouteSettings } from "@meshwork/gateway"
 import type { AddressInfo } from "node:net"
 import pino, { type Logger } from "pino"
 import { createAdmin } from "./admin.ts"
+import { startReporting } from "./reporter.ts"
 import { openServices } from "./services.ts"
 
 export interface RunGatewayOptions extends MeshConfig {
@@ -12,6 +14,10 @@ export interface RunGatewayOptions extends MeshConfig {
   log?: Logger
   /** Where the last known instances are kept. Default `.meshwork`. */
   dataDirectory?: string
+  /** Sent with reports to discovery servers. */
+  token?: string
+  /** Whether discovery servers are told what was counted; default where a route needs one. */
+  report?: boolean
   clock?: Clock
   random?: Random
 }
@@ -48,11 +54,13 @@ export async function runGateway(options: RunGatewayOptions): Promise<RunningGat
     log,
   })
   const admin = createAdmin(gateway, services)
+  let reporter: { close(): Promise<void> } | undefined
   let closing: Promise<void> | undefined
   const close = (): Promise<void> => {
     closing ??= (async () => {
       await gateway.close()
       await admin.close()
+      await reporter?.close()
       await services.close()
       log("info", "gateway closed")
     })()
@@ -68,6 +76,11 @@ export async function runGateway(options: RunGatewayOptions): Promise<RunningGat
       })
     })
     const listening = await gateway.listen({ host, port })
+    if (options.report ?? services.discovery !== undefined) {
+      const name = `${hostname().replace(/[^\x21-\x7e]/g, "_")}:${listening.port}`
+      const { token } = options
+      reporter = startReporting({ gateway, name, urls: options.gateway.discovery, clock, random, log, ...(token === undefined ? {} : { token }) })
+    }
     const adminUrl = `http://127.0.0.1:${(admin.server.address() as AddressInfo).port}`
     const url = `http://${formatHostPort(host === "0.0.0.0" || host === "::" ? "127.0.0.1" : host, listening.port)}`
     for (const name of Object.keys(options.backends)) log("warn", `backend ${name}: containers are not looked for yet, so it has no instances`)

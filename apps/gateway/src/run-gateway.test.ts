@@ -65,6 +65,30 @@ it("serves static services without any registry, and tells what it does", async 
   expect((await fetch(`${adminUrl}/health`)).status).toBe(200)
 })
 
+it("offers its metrics, with histograms per route and a bounded set of labels", async () => {
+  const { port } = await backend("one")
+  const { url, adminUrl } = await running({ services: { a: { instances: [instance(port)] } }, routes: [route] })
+  for (let n = 0; n < 3; n++) await (await fetch(`${url}/path/${n}`)).text()
+  await eventually(async () => expect(await json(`${adminUrl}/stats`)).toMatchObject({ requests_count: { success: 3 } }))
+  const answer = await fetch(`${adminUrl}/metrics`)
+  expect(answer.headers.get("content-type")).toContain("application/openmetrics-text")
+  const text = await answer.text()
+  expect(text.split("\n")).toEqual(
+    expect.arrayContaining([
+      "# TYPE meshwork_gateway_request_duration_seconds histogram",
+      'meshwork_gateway_requests_total{route="/",service="a",status="2xx"} 3',
+      'meshwork_gateway_request_duration_seconds_bucket{route="/",service="a",le="30"} 3',
+      'meshwork_gateway_request_duration_seconds_bucket{route="/",service="a",le="+Inf"} 3',
+      'meshwork_gateway_request_duration_seconds_count{route="/",service="a"} 3',
+      'meshwork_gateway_instances{service="a"} 1',
+      'meshwork_gateway_eligible_instances{service="a"} 1',
+      "meshwork_gateway_in_flight_requests 0",
+      "# EOF",
+    ]),
+  )
+  expect(text).not.toContain("/path/")
+})
+
 it("answers with problem bodies where the admin API has nothing", async () => {
   const { adminUrl } = await running({})
   const missing = await fetch(`${adminUrl}/nothing`)

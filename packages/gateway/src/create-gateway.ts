@@ -11,7 +11,7 @@ import { isNearby, peerList, plainAddress } from "./peers.ts"
 import { sendBody, sendError } from "./replies.ts"
 import type { GatewayLog, GatewaySettings, Route, RouteSettings } from "./route-settings.ts"
 import { compileRoutes, type Router } from "./router.ts"
-import { type GatewayStats, Stats } from "./stats.ts"
+import { type GatewayStats, type RouteCounts, Stats } from "./stats.ts"
 
 export interface GatewayOptions {
   routes: readonly RouteSettings[]
@@ -30,6 +30,8 @@ export interface Gateway {
   /** Stops accepting, lets requests in flight finish for at most `graceMs` (8,000), then cuts what is left. Idempotent. */
   close(options?: { graceMs?: number }): Promise<void>
   stats(): GatewayStats
+  /** What was counted of each route; live, so read it at once. */
+  counts(): RouteCounts[]
   readonly routes: readonly Route[]
   /** The pool a route uses. */
   poolOf(route: Route): Pool
@@ -104,6 +106,10 @@ class HttpGateway implements Gateway {
 
   stats(): GatewayStats {
     return this.#stats.view()
+  }
+
+  counts(): RouteCounts[] {
+    return this.#stats.counts()
   }
 
   listen({ host, port }: { host: string; port: number }): Promise<{ port: number }> {

@@ -10,10 +10,33 @@ export class Histogram {
   #sum = 0
 
   record(ms: number): void {
-    const bucket = ms <= smallestMs ? 0 : Math.min(buckets - 1, 1 + Math.floor(Math.log(ms / smallestMs) / logGrowth))
+    const bucket = bucketOf(ms)
     this.#counts[bucket] = (this.#counts[bucket] ?? 0) + 1
     this.#count++
     this.#sum += ms
+  }
+
+  /** Adds everything another one has counted. */
+  add(other: Histogram): void {
+    for (let bucket = 0; bucket < buckets; bucket++) this.#counts[bucket] = (this.#counts[bucket] ?? 0) + (other.#counts[bucket] ?? 0)
+    this.#count += other.#count
+    this.#sum += other.#sum
+  }
+
+  /** How many durations do not exceed each of some limits, ms, rising; exact to 2 % of a limit. */
+  countsUpTo(limits: readonly number[]): number[] {
+    let bucket = 0
+    let sum = 0
+    return limits.map((limit) => {
+      const last = bucketOf(limit)
+      for (; bucket <= last; bucket++) sum += this.#counts[bucket] ?? 0
+      return sum
+    })
+  }
+
+  /** Sum of all durations, ms. */
+  get sum(): number {
+    return this.#sum
   }
 
   get count(): number {
@@ -35,4 +58,8 @@ export class Histogram {
     }
     return smallestMs * growth ** buckets
   }
+}
+
+function bucketOf(ms: number): number {
+  return ms <= smallestMs ? 0 : Math.min(buckets - 1, 1 + Math.floor(Math.log(ms / smallestMs) / logGrowth))
 }

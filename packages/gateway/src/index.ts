@@ -1,6 +1,7 @@
 export { createGateway } from "./create-gateway.ts"
+export { Histogram } from "./histogram.ts"
 export { compileRoutes } from "./router.ts"
 export type { Gateway, GatewayOptions } from "./create-gateway.ts"
 export type { GatewayLog, GatewaySettings, Route, RouteSettings } from "./route-settings.ts"
 export type { Router } from "./router.ts"
-export type { GatewayStats, StatsView } from "./stats.ts"
+export type { GatewayStats, RouteCounts, StatsView } from "./stats.ts"

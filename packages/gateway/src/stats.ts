@@ -11,13 +11,27 @@ export interface GatewayStats extends StatsView {
   routes: Record<string, StatsView & { service: string }>
 }
 
+/** What was counted of one route since the start. */
+export interface RouteCounts {
+  readonly route: string
+  readonly service: string
+  readonly success: number
+  readonly error: number
+  /** Answers by the hundreds of their status: index 2 counts 2xx; 499, a caller that went away, counts as 4. */
+  readonly statuses: readonly number[]
+  readonly latency: Histogram
+}
+
 /** Counts of one route, or of all. Success is 2xx, 3xx and a switch of protocols; everything else is an error. */
 class Counter {
   success = 0
   error = 0
+  readonly statuses: number[] = [0, 0, 0, 0, 0, 0]
   readonly latency: Histogram = new Histogram()
 
   record(status: number, ms: number, routed: boolean): void {
+    const hundreds = Math.floor(status / 100)
+    this.statuses[hundreds] = (this.statuses[hundreds] ?? 0) + 1
     if ((status >= 200 && status < 400) || status === 101) this.success++
     else this.error++
     if (routed) this.latency.record(ms)
@@ -46,6 +60,18 @@ export class Stats {
   record(route: Route | undefined, status: number, ms: number): void {
     this.#all.record(status, ms, route !== undefined)
     if (route) this.#routes.get(route)?.record(status, ms, true)
+  }
+
+  /** The live counts of every route; read them at once. */
+  counts(): RouteCounts[] {
+    return [...this.#routes].map(([{ name, service }, counter]) => ({
+      route: name,
+      service,
+      success: counter.success,
+      error: counter.error,
+      statuses: counter.statuses,
+      latency: counter.latency,
+    }))
   }
 
   view(): GatewayStats {

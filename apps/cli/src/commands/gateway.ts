@@ -1,5 +1,5 @@
 import { command, type CommandDefinition } from "../command.ts"
-import { readConfiguration } from "../configuration.ts"
+import { accessTokens, readConfiguration } from "../configuration.ts"
 import { createLog } from "../log.ts"
 import { configOption, parseUrls, portOption, textOption } from "../options.ts"
 import { runUntilStopped } from "../run-until-stopped.ts"
@@ -10,6 +10,7 @@ interface GatewayOptions {
   port?: number
   adminPort?: number
   discovery?: string[]
+  tokenFile?: string
 }
 
 /** `meshwork gateway`. */
@@ -24,12 +25,15 @@ export const gatewayCommand: CommandDefinition = command<GatewayOptions>({
     textOption("--discovery <urls>", "MESHWORK_DISCOVERY", "discovery servers, separated by commas (default http://127.0.0.1:8008)").argParser(
       parseUrls,
     ),
+    textOption("--token-file <file>", "MESHWORK_TOKEN_FILE", "file with the token that reports to discovery servers need; or MESHWORK_TOKEN"),
   ],
-  async run(context, { config: file, ...options }) {
+  async run(context, { config: file, tokenFile, ...options }) {
     const config = readConfiguration(context, file)
+    const token = accessTokens(context, config, tokenFile).at(-1)?.token
     const { runGateway } = await import("@meshwork/gateway-server")
     return runUntilStopped(context, async (running) => {
-      running(await runGateway({ ...config, gateway: { ...config.gateway, ...options }, log: await createLog(context, "gateway") }))
+      const log = await createLog(context, "gateway")
+      running(await runGateway({ ...config, gateway: { ...config.gateway, ...options }, log, ...(token === undefined ? {} : { token }) }))
     })
   },
 })

@@ -63,7 +63,14 @@ async function start(context: CliContext, config: LoadedConfig, options: UpOptio
     // The file may name this very server, by the port that an option has moved.
     const servers = config.gateway.discovery.map((url) => (url === localUrl(host, config.discovery.port) ? own : url))
     const log = await createLog(context, "gateway")
-    const gateway = await runGateway({ ...config, gateway: { ...config.gateway, port, adminPort, discovery: servers }, log })
+    const token = tokens.at(-1)?.token
+    const gateway = await runGateway({
+      ...config,
+      gateway: { ...config.gateway, port, adminPort, discovery: servers },
+      report: servers.includes(own),
+      log,
+      ...(token === undefined ? {} : { token }),
+    })
     running(gateway)
     context.stderr.write(summary(config, gateway, own, storage))
   } catch (error) {
