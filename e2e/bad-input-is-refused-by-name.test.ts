@@ -6,7 +6,7 @@ import { createMesh, getOk } from "./support/mesh.ts"
 import { meshwork, scratchFolder } from "./support/programs.ts"
 
 it("a bad registration gets a problem body and leaves the registry as it was", async () => {
-  const mesh = await createMesh("memory")
+  const mesh = await createMesh({ storage: "memory" })
   await mesh.startDiscovery()
   const put = (body: string) =>
     fetch(`${mesh.discoveryUrl}/v1/services/a/instances/1`, { method: "PUT", headers: { "content-type": "application/json" }, body })

@@ -4,7 +4,7 @@ import { sendGets } from "./support/load.ts"
 import { createMesh, getOk } from "./support/mesh.ts"
 
 it.each(["sqlite", "memory"])("no request fails and no instance is lost when discovery on %s is killed and restarted", async (storage) => {
-  const mesh = await createMesh(storage === "memory" ? "memory" : undefined)
+  const mesh = await createMesh(storage === "memory" ? { storage } : {})
   const discovery = await mesh.startDiscovery()
   await mesh.startGateway()
   const shop = await Promise.all([mesh.startShop("payment"), mesh.startShop("payment"), mesh.startShop("orders"), mesh.startShop("orders")])

@@ -8,7 +8,7 @@ import { launch, meshwork, root } from "./support/programs.ts"
 it("the service of the README registers, serves, is listed, and leaves when asked to stop", async () => {
   const readme = readFileSync(join(root, "README.md"), "utf8")
   const code = /<!-- test: hello\.mjs -->\n```js\n([\s\S]*?)```/.exec(readme)?.[1] ?? ""
-  const mesh = await createMesh("memory")
+  const mesh = await createMesh({ storage: "memory" })
   const file = join(mesh.folder, "hello.mjs")
   writeFileSync(file, code.replace("./packages/client-sdk", join(root, "packages/client-sdk")))
   await mesh.startDiscovery()

@@ -15,22 +15,36 @@ export interface Mesh {
   instances(service: string): Promise<{ id: string; standing: string; host: string; port: number }[]>
 }
 
+export interface MeshOptions {
+  /** Default SQLite in the mesh's folder. */
+  storage?: string
+  /** Address discovery binds to. Default loopback. */
+  host?: string
+  /** What changes need. */
+  token?: string
+  /** Routes in place of the shop's. */
+  routes?: string
+}
+
+const shopRoutes = `  - { pathPrefix: /api/orders, service: orders, timeout: 5s }
+  - { pathPrefix: /api/payments, service: payment, timeout: 5s }
+`
+
 /** Lays out a mesh; nothing runs until it is started. */
-export async function createMesh(storage?: string): Promise<Mesh> {
+export async function createMesh(options: MeshOptions = {}): Promise<Mesh> {
   const folder = scratchFolder()
   const [discovery, gateway, admin] = await freePorts(3)
-  const discoveryUrl = `http://127.0.0.1:${discovery}`
+  const { host = "127.0.0.1", token = "", routes = shopRoutes, storage = `sqlite:${join(folder, "registry.sqlite")}` } = options
+  const discoveryUrl = `http://${host}:${discovery}`
   const gatewayUrl = `http://127.0.0.1:${gateway}`
   const adminUrl = `http://127.0.0.1:${admin}`
   const file = join(folder, "meshwork.yaml")
   writeFileSync(
     file,
-    `discovery: { host: 127.0.0.1, port: ${discovery}, storage: "${storage ?? `sqlite:${join(folder, "registry.sqlite")}`}" }
+    `discovery: { host: ${host}, port: ${discovery}, storage: "${storage}", token: "${token}" }
 gateway: { host: 127.0.0.1, port: ${gateway}, adminPort: ${admin}, discovery: ["${discoveryUrl}"] }
 routes:
-  - { pathPrefix: /api/orders, service: orders, timeout: 5s }
-  - { pathPrefix: /api/payments, service: payment, timeout: 5s }
-`,
+${routes}`,
   )
   return {
     folder,
