@@ -25,7 +25,7 @@ export interface MemberOptions {
 /** Starts an instance; resolves when it has registered. */
 export async function startMember(options: MemberOptions): Promise<Member> {
   const { discoveryUrl, service = "member", host = "127.0.0.1", port = 0, id, ttlSeconds = 3, token, check, within = [] } = options
-  const [command = process.execPath, ...args] = [...within, process.execPath, join(root, "e2e/programs/member.mjs")]
+  const [command, ...args] = [...within, process.execPath, join(root, "e2e/programs/member.mjs")]
   const program = launch(service, command, args, {
     env: {
       MESHWORK_SERVER: discoveryUrl,
