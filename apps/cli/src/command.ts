@@ -7,9 +7,11 @@ export interface CommandDefinition {
   readonly path: readonly [string, ...string[]]
   /** One sentence for the help. */
   readonly summary: string
-  /** Positional arguments by name, with their description; all of them required. */
+  /** Positional arguments by name, with their description; required unless the name ends with `?`, and as many as wanted where it ends with `...`. */
   readonly args: Readonly<Record<string, string>>
   readonly options: readonly Option[]
+  /** Command lines to copy, without the word `meshwork`. */
+  readonly examples: readonly string[]
   /** Does the work; a result other than undefined is the exit code, a rejection is told on stderr. */
   run(context: CliContext, options: unknown, args: readonly string[]): Promise<number | undefined>
 }
@@ -20,7 +22,8 @@ export function command<Options>(definition: {
   summary: string
   args?: Readonly<Record<string, string>>
   options: readonly Option[]
+  examples?: readonly string[]
   run(context: CliContext, options: Options, args: readonly string[]): Promise<number | undefined>
 }): CommandDefinition {
-  return { args: {}, ...definition, run: (context, options, args) => definition.run(context, options as Options, args) }
+  return { args: {}, examples: [], ...definition, run: (context, options, args) => definition.run(context, options as Options, args) }
 }

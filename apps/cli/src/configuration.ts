@@ -28,6 +28,11 @@ export function accessTokens(context: CliContext, config: LoadedConfig, tokenFil
   return [...config.discovery.tokens, ...[...new Set(own)].filter((token) => !known.has(token)).map((token) => ({ name: "token", token }))]
 }
 
+/** The token a command sends with changes: of the file that `--token-file` names, else of `MESHWORK_TOKEN`; undefined without either. */
+export function callerToken(context: CliContext, tokenFile: string | undefined): string | undefined {
+  return tokenFile === undefined ? context.env["MESHWORK_TOKEN"] || undefined : readToken(tokenFile)
+}
+
 function readToken(file: string): string {
   let text: string
   try {

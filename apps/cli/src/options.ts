@@ -55,6 +55,20 @@ export function serverOption(): Option {
     .argParser(parseUrls)
 }
 
+/** `--token-file`: what changes need where the servers have a token. */
+export function tokenFileOption(): Option {
+  return textOption("--token-file <file>", "MESHWORK_TOKEN_FILE", "file with the token that changes need; or MESHWORK_TOKEN")
+}
+
+/** A whole number within bounds. */
+export function wholeNumber(least: number, most: number): (text: string) => number {
+  return (text) => {
+    const number = Number(text)
+    if (!/^\d{1,15}$/.test(text) || number < least || number > most) throw new InvalidArgumentError(`It takes a number from ${least} to ${most}.`)
+    return number
+  }
+}
+
 /** An option that takes a port to listen on. */
 export function portOption(flag: string, variable: string, description: string): Option {
   return new VariableOption(`${flag} <port>`, description, variable).argParser(parsePort)

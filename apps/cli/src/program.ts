@@ -50,8 +50,11 @@ function addCommand(program: Command, definition: CommandDefinition, context: Cl
     parent = parent.commands.find((command) => command.name() === word) ?? parent.command(word).description(groups[word] ?? word)
   }
   const command = parent.command(definition.path.at(-1) ?? "").description(definition.summary)
-  for (const [name, description] of Object.entries(definition.args)) command.argument(`<${name}>`, description)
+  for (const [name, description] of Object.entries(definition.args))
+    command.argument(name.endsWith("?") ? `[${name.slice(0, -1)}]` : `<${name}>`, description)
   for (const option of definition.options) command.addOption(option)
+  if (definition.examples.length > 0)
+    command.addHelpText("after", `\nExamples:\n${definition.examples.map((line) => `  meshwork ${line}\n`).join("")}`)
   command.action(async () => {
     applyVariables(command, context.env)
     const code = await definition.run(context, command.opts(), command.args)

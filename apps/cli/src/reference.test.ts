@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs"
+import { readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { expect, it } from "vitest"
 import { commands } from "./commands/index.ts"
@@ -6,14 +6,23 @@ import { VariableOption } from "./options.ts"
 import { createProgram } from "./program.ts"
 import { fakeContext } from "./testing/fake-context.ts"
 
-const page = readFileSync(join(import.meta.dirname, "../../../docs/reference/command-line.md"), "utf8")
-const written = /<!-- commands -->\n(.*)<!-- end of commands -->/s.exec(page)?.[1]
+const markers = /(<!-- commands -->\n)(.*)(<!-- end of commands -->)/s
+const file = join(import.meta.dirname, "../../../docs/reference/command-line.md")
+// UPDATE_REFERENCE=1 writes the chapter instead of comparing it.
+if (process.env["UPDATE_REFERENCE"])
+  writeFileSync(
+    file,
+    readFileSync(file, "utf8").replace(markers, (_, begin, __, end) => `${begin}\n${chapter()}\n${end}`),
+  )
+const page = readFileSync(file, "utf8")
+const written = markers.exec(page)?.[2]
 
 /** The chapter about commands, as the definitions have it. */
 function chapter(): string {
   return commands
-    .map(({ path, args, summary, options }) => {
-      const words = [...path, ...Object.keys(args).map((name) => name.toUpperCase())]
+    .map(({ path, args, summary, options, examples }) => {
+      const named = Object.entries(args).map(([name, text]) => ({ name: name.replace("?", "").toUpperCase(), optional: name.endsWith("?"), text }))
+      const words = [...path, ...named.map(({ name, optional }) => (optional ? `[${name}]` : name))]
       const rows = options.map((option) => {
         const variables = option instanceof VariableOption ? option.variables : []
         const text = option.description.replace(/ \[[^\]]*\]$/, "")
@@ -22,8 +31,9 @@ function chapter(): string {
         return `| \`${option.flags}\` | ${variables.map((name) => `\`${name}\``).join(", ")} | ${text}${choices}${fallback} |\n`
       })
       const head = `## \`meshwork ${words.join(" ")}\`\n\n${summary.charAt(0).toUpperCase()}${summary.slice(1)}.\n\n`
-      const described = Object.entries(args).map(([name, text]) => `- ${name.toUpperCase()}: ${text}\n`)
-      return `${head}${described.length === 0 ? "" : `${described.join("")}\n`}| option | variable | what |\n|---|---|---|\n${rows.join("")}`
+      const described = named.map(({ name, text }) => `- ${name}: ${text}\n`)
+      const shown = examples.length === 0 ? "" : `\n\`\`\`sh\n${examples.map((line) => `meshwork ${line}\n`).join("")}\`\`\`\n`
+      return `${head}${described.length === 0 ? "" : `${described.join("")}\n`}| option | variable | what |\n|---|---|---|\n${rows.join("")}${shown}`
     })
     .join("\n")
 }
