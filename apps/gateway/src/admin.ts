@@ -48,12 +48,13 @@ export function createAdmin(gateway: Gateway, services: Services): FastifyInstan
 function describeRoute(gateway: Gateway, route: Route): Record<string, unknown> {
   const pool = gateway.poolOf(route)
   const { state } = pool
-  const instances = pool.candidates().map(({ endpoint, weight, standing, why, eligible }) => ({
+  const instances = pool.candidates().map(({ endpoint, weight, standing, why, eligible, breaker }) => ({
     id: endpoint.id,
     address: endpoint.address,
     standing,
     why,
     eligible,
+    breaker,
     weight,
     in_flight: endpoint.inFlight,
     latency_ms: Math.round(endpoint.latencyMs * 100) / 100,

@@ -1,4 +1,4 @@
-import { balancers, createDiscoverySource, createPool, type DiscoverySource, type Pool } from "@meshwork/client-sdk/pool"
+import { balancers, circuitBreaker, createDiscoverySource, createPool, type DiscoverySource, type Pool } from "@meshwork/client-sdk/pool"
 import type { MeshConfig } from "@meshwork/config"
 import { type Clock, type Instance, type InstanceSource, type Random, standingOf } from "@meshwork/contract"
 import type { Route } from "@meshwork/gateway"
@@ -30,6 +30,7 @@ export async function openServices(options: ServicesOptions): Promise<Services> 
   const statics = createStaticServices({ services: staticInstances(config, clock.now()), clock, random, log })
   const { discovery, remembered } = await openDiscovery(options)
   const pools = new Map<string, Pool>()
+  const breaker = circuitBreaker()
 
   return {
     discovery,
@@ -39,7 +40,16 @@ export async function openServices(options: ServicesOptions): Promise<Services> 
       if (pool === undefined) {
         const chosen = balancers[balancer]
         const source = sourceOf(service, config, statics, discovery)
-        pool = createPool({ service, source, clock, random, log, ...(chosen ? { balancer: chosen } : {}), ...(whenAllFail ? { whenAllFail } : {}) })
+        pool = createPool({
+          service,
+          source,
+          circuitBreaker: breaker,
+          clock,
+          random,
+          log,
+          ...(chosen ? { balancer: chosen } : {}),
+          ...(whenAllFail ? { whenAllFail } : {}),
+        })
         pools.set(key, pool)
       }
       return pool

@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto"
 import { type Clock, type Random, systemClock, systemRandom } from "@meshwork/contract"
 import type { BalancerFactory } from "./balancers/index.ts"
 import { roundRobin } from "./balancers/index.ts"
+import { type CircuitBreaker, circuitBreaker as circuitBreakerOf } from "./breaker/circuit-breaker.ts"
 import { type Client, createClientForPool } from "./client/client.ts"
 import type { ClientOptions } from "./client/client-options.ts"
 import { createUndiciTransport } from "./client/undici-transport.ts"
@@ -33,6 +34,8 @@ export interface MeshClientOptions extends ClientOptions {
   balancer?: BalancerFactory
   /** What to do when every checked instance fails. Default `spread` for 3 or more, else `fail`. */
   whenAllFail?: "spread" | "fail"
+  /** The breaker of each instance. Default `circuitBreaker()`; false: none. */
+  circuitBreaker?: CircuitBreaker | false
 }
 
 /** The mesh as one process sees it. */
@@ -45,6 +48,8 @@ export interface Mesh {
   /** Takes every registration out, then ends all connections. Idempotent, never rejects. */
   close(): Promise<void>
 }
+
+const usualBreaker = circuitBreakerOf()
 
 /** Joins a mesh; one per process. `invalid_config` when a URL is none. */
 export function createMesh(options: MeshOptions): Mesh {
@@ -74,9 +79,18 @@ export function createMesh(options: MeshOptions): Mesh {
   const mesh: Mesh = {
     source,
     client(service, client = {}) {
-      const { balancer = roundRobin, whenAllFail, ...rest } = client
+      const { balancer = roundRobin, whenAllFail, circuitBreaker = usualBreaker, ...rest } = client
       const zone = options.zone === undefined ? {} : { zone: options.zone }
-      const pool = createPool({ service, source, balancer, clock, random, ...zone, ...(whenAllFail ? { whenAllFail } : {}) })
+      const pool = createPool({
+        service,
+        source,
+        balancer,
+        clock,
+        random,
+        ...zone,
+        ...(whenAllFail ? { whenAllFail } : {}),
+        ...(circuitBreaker ? { circuitBreaker } : {}),
+      })
       pools.add(pool)
       const name = options.serviceName === undefined ? {} : { serviceName: options.serviceName }
       return createClientForPool({ clock, random, transport, ...name, ...rest, pool })

@@ -10,6 +10,7 @@ it("exports what is written here, and a change of it is a visible one", () => {
       "Deadline",
       "MeshError",
       "byMethod",
+      "circuitBreaker",
       "classify",
       "constantDelay",
       "createClient",

@@ -143,7 +143,8 @@ export class Exchange implements AttemptListener {
 
   lost(attempt: Attempt, how: Loss, error: Error): void {
     if (this.#over) return
-    attempt.picked.done({ result: "failure", refused: how === "never-sent" })
+    // A connection that could not be made sent nothing and is free to repeat: a second without it is enough, no breaker need open for longer.
+    attempt.picked.done(how === "never-sent" ? { result: "aborted", refused: true } : { result: "failure" })
     this.#attempt = undefined
     ;(this.#tried ??= new Set()).add(attempt.picked.endpoint.address)
     if (this.#mayRepeat(how)) {
@@ -169,7 +170,8 @@ export class Exchange implements AttemptListener {
     const picked = this.#tried === undefined ? pool.pick() : pool.pick({ exclude: this.#tried })
     if (picked === undefined) {
       if (lost !== undefined) return this.#unreachable(lost.how, lost.error)
-      const detail = "Backend available but no Service URLs discovered"
+      const refusing = pool.candidates().filter(({ breaker }) => breaker === "open" || breaker === "half-open").length
+      const detail = refusing > 0 ? `the breakers of ${refusing} instances refuse` : "Backend available but no Service URLs discovered"
       return this.#fail(new MeshError("no_instances", detail, { members: { service: route.service } }))
     }
     if (!this.#prepared) {

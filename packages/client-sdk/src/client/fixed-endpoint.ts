@@ -1,20 +1,25 @@
-import { MeshError } from "@meshwork/contract"
+import { type Clock, MeshError, systemClock } from "@meshwork/contract"
+import type { Breaker, CircuitBreaker } from "../breaker/circuit-breaker.ts"
 import type { Client } from "./client.ts"
 import { createClientForPool } from "./client.ts"
 import type { ClientOptions } from "./client-options.ts"
-import type { Endpoint, Picked, Pool } from "../pool/pool.ts"
+import type { Candidate, Endpoint, Picked, Pool } from "../pool/pool.ts"
 
 export interface FixedClientOptions extends ClientOptions {
   /** Base URL, or a function that tells the present one before each attempt. */
   endpoint: string | (() => string)
+  /** The breaker of each origin. Default none. */
+  circuitBreaker?: CircuitBreaker | false
 }
+
+const keptBreakers = 16
 
 /** A client of one address, without any discovery. */
 export function createClient(options: FixedClientOptions): Client {
-  const { endpoint, ...rest } = options
+  const { endpoint, circuitBreaker, clock = systemClock, ...rest } = options
   const read = typeof endpoint === "string" ? () => endpoint : endpoint
   const first = parse(read())
-  return createClientForPool({ ...rest, pool: new FixedPool(read), basePath: first.pathname })
+  return createClientForPool({ ...rest, clock, pool: new FixedPool(read, circuitBreaker || undefined, clock), basePath: first.pathname })
 }
 
 function parse(text: string): URL {
@@ -28,31 +33,70 @@ class FixedPool implements Pool {
   readonly service: string
   readonly state: { at: number; stale: boolean } = { at: 0, stale: false }
   readonly #read: () => string
+  readonly #circuitBreaker: CircuitBreaker | undefined
+  readonly #clock: Clock
+  readonly #breakers = new Map<string, Breaker>()
   #endpoint: FixedEndpoint
 
-  constructor(read: () => string) {
+  constructor(read: () => string, circuitBreaker: CircuitBreaker | undefined, clock: Clock) {
     this.#read = read
+    this.#circuitBreaker = circuitBreaker
+    this.#clock = clock
     this.#endpoint = new FixedEndpoint(parse(read()))
     this.service = this.#endpoint.address
   }
 
-  pick(): Picked {
+  pick(): Picked | undefined {
     const url = parse(this.#read())
     if (url.origin !== this.#endpoint.origin) {
       this.#endpoint.leave()
       this.#endpoint = new FixedEndpoint(url)
     }
     const endpoint = this.#endpoint
+    if (this.#circuitBreaker === undefined) {
+      endpoint.inFlight++
+      return { endpoint, done: () => void endpoint.inFlight-- }
+    }
+    return this.#guarded(endpoint, this.#breakerOf(endpoint.origin, this.#circuitBreaker))
+  }
+
+  #guarded(endpoint: FixedEndpoint, breaker: Breaker): Picked | undefined {
+    const now = this.#clock.monotonic()
+    if (!breaker.permits(now)) return undefined
+    const passage = breaker.enter(now)
     endpoint.inFlight++
-    return { endpoint, done: () => void endpoint.inFlight-- }
+    let open = true
+    return {
+      endpoint,
+      done: ({ result }) => {
+        if (!open) return
+        open = false
+        endpoint.inFlight--
+        breaker.leave(passage, result, this.#clock.monotonic())
+      },
+    }
+  }
+
+  /** The latest origins keep their breakers: a function may go back and forth between them. */
+  #breakerOf(origin: string, circuitBreaker: CircuitBreaker): Breaker {
+    let breaker = this.#breakers.get(origin)
+    if (breaker === undefined) {
+      const [oldest] = this.#breakers.keys()
+      if (this.#breakers.size >= keptBreakers && oldest !== undefined) this.#breakers.delete(oldest)
+      this.#breakers.set(origin, (breaker = circuitBreaker()))
+    }
+    return breaker
   }
 
   ready(): Promise<boolean> {
     return Promise.resolve(true)
   }
 
-  candidates(): [] {
-    return []
+  candidates(): Candidate[] {
+    const endpoint = this.#endpoint
+    const breaker = this.#breakers.get(endpoint.origin)?.state(this.#clock.monotonic())
+    const { standing, why } = endpoint.instance
+    return [{ endpoint, weight: 1, standing, why, eligible: breaker !== "open", ...(breaker === undefined ? {} : { breaker }) }]
   }
 
   close(): Promise<void> {

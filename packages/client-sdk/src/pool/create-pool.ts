@@ -11,6 +11,7 @@ import {
 } from "@meshwork/contract"
 import type { Balancer, BalancerFactory } from "../balancers/index.ts"
 import { p2c } from "../balancers/index.ts"
+import type { Breaker, CircuitBreaker, Passage } from "../breaker/circuit-breaker.ts"
 import type { Candidate, Outcome, Picked, PickOptions, Pool } from "./pool.ts"
 import { PoolEndpoint } from "./pool-endpoint.ts"
 import { arrange, type Tiers } from "./tiers.ts"
@@ -26,6 +27,8 @@ export interface PoolOptions {
   zone?: string
   /** What to do when every checked instance fails: use all of them, or none. Default `spread` for 3 or more instances, else `fail`. */
   whenAllFail?: "spread" | "fail"
+  /** The breaker of each instance. Default none. */
+  circuitBreaker?: CircuitBreaker
   clock?: Clock
   random?: Random
   /** One line when the source fails. */
@@ -72,11 +75,11 @@ class SourcedPool implements Pool {
     let doubtful: readonly PoolEndpoint[] = []
     for (const tier of this.#tiers) {
       const usable = this.#usable(tier, options, now)
-      if (usable.length > 0) return this.#take(usable, options)
-      if (doubtful.length === 0) doubtful = options.exclude ? tier.filter((endpoint) => !options.exclude?.has(endpoint.address)) : tier
+      if (usable.length > 0) return this.#take(usable, options, now)
+      if (doubtful.length === 0) doubtful = tier.filter((endpoint) => !options.exclude?.has(endpoint.address) && permitted(endpoint, now))
     }
     // Only endpoints that refused a moment ago are left: one of them may be back.
-    return doubtful.length > 0 ? this.#take(doubtful, options) : undefined
+    return doubtful.length > 0 ? this.#take(doubtful, options, now) : undefined
   }
 
   async ready(signal?: AbortSignal): Promise<boolean> {
@@ -98,6 +101,7 @@ class SourcedPool implements Pool {
       standing: endpoint.instance.standing,
       why: endpoint.instance.why,
       eligible: eligible.has(endpoint),
+      ...(endpoint.breaker === undefined ? {} : { breaker: endpoint.breaker.state(now) }),
     }))
   }
 
@@ -112,12 +116,13 @@ class SourcedPool implements Pool {
 
   /** The tier itself when nothing in it is to be avoided, so that an ordinary pick allocates nothing. */
   #usable(tier: readonly PoolEndpoint[], { exclude }: PickOptions, now: number): readonly PoolEndpoint[] {
-    const usable = (endpoint: PoolEndpoint): boolean => now - endpoint.refusedAt >= avoidRefusedMs && !exclude?.has(endpoint.address)
+    const usable = (endpoint: PoolEndpoint): boolean =>
+      now - endpoint.refusedAt >= avoidRefusedMs && !exclude?.has(endpoint.address) && permitted(endpoint, now)
     return tier.every(usable) ? tier : tier.filter(usable)
   }
 
-  #take(candidates: readonly PoolEndpoint[], options: PickOptions): Picked {
-    return new Pick(this.#balancer.pick(candidates, options) as PoolEndpoint, this.#clock)
+  #take(candidates: readonly PoolEndpoint[], options: PickOptions, now: number): Picked {
+    return new Pick(this.#balancer.pick(candidates, options) as PoolEndpoint, this.#clock, now)
   }
 
   async #follow(): Promise<void> {
@@ -139,7 +144,7 @@ class SourcedPool implements Pool {
     for (const [address, instance] of chosen) {
       const known = this.#endpoints.get(address)
       if (known) known.update(instance)
-      else this.#endpoints.set(address, new PoolEndpoint(instance))
+      else this.#endpoints.set(address, new PoolEndpoint(instance, this.#options.circuitBreaker))
     }
     this.#tiers = arrange([...this.#endpoints.values()], this.#options)
     this.#state = { at: snapshot.at, stale: snapshot.stale === true }
@@ -150,11 +155,16 @@ class SourcedPool implements Pool {
 class Pick implements Picked {
   readonly endpoint: PoolEndpoint
   readonly #clock: Clock
+  readonly #breaker: Breaker | undefined
+  readonly #passage: Passage | undefined
   #open = true
 
-  constructor(endpoint: PoolEndpoint, clock: Clock) {
+  constructor(endpoint: PoolEndpoint, clock: Clock, now: number) {
     this.endpoint = endpoint
     this.#clock = clock
+    // A successor gets a breaker of its own, and this request says nothing about it.
+    this.#breaker = endpoint.breaker
+    this.#passage = endpoint.breaker?.enter(now)
     endpoint.inFlight++
   }
 
@@ -162,8 +172,14 @@ class Pick implements Picked {
     if (!this.#open) return
     this.#open = false
     this.endpoint.inFlight--
-    this.endpoint.learn(outcome, this.#clock.monotonic())
+    const now = this.#clock.monotonic()
+    this.endpoint.learn(outcome, now)
+    if (this.#passage) this.#breaker?.leave(this.#passage, outcome.result, now)
   }
+}
+
+function permitted({ breaker }: PoolEndpoint, now: number): boolean {
+  return breaker === undefined || breaker.permits(now)
 }
 
 /** Two records of one host:port are one endpoint: who registered itself is believed before Docker, and Docker before configuration. */

@@ -1,4 +1,5 @@
 import { formatHostPort, type Instance } from "@meshwork/contract"
+import type { Breaker, CircuitBreaker } from "../breaker/circuit-breaker.ts"
 import type { Endpoint, Outcome } from "./pool.ts"
 
 const decay = 0.8
@@ -18,7 +19,13 @@ export class PoolEndpoint implements Endpoint {
   /** Monotonic time at which this pool saw it begin to serve. */
   servingSince = 0
 
-  constructor(instance: Instance) {
+  /** Absent = nothing is ever refused. */
+  breaker: Breaker | undefined
+  readonly #circuitBreaker: CircuitBreaker | undefined
+
+  constructor(instance: Instance, circuitBreaker?: CircuitBreaker) {
+    this.#circuitBreaker = circuitBreaker
+    this.breaker = circuitBreaker?.()
     this.address = formatHostPort(instance.host, instance.port)
     this.instance = instance
     this.origin = originOf(instance)
@@ -36,9 +43,13 @@ export class PoolEndpoint implements Endpoint {
   /** Takes over a later record; another process starts with a clean slate. */
   update(instance: Instance): void {
     if (instance === this.instance) return
-    if (instance.boot !== this.instance.boot) {
-      this.latencyMs = 0
+    const successor = instance.boot !== this.instance.boot
+    const recovered = instance.standing === "serving" && this.instance.standing !== "serving"
+    if (successor) this.latencyMs = 0
+    // Who is said to serve again need not wait until its breaker finds out by itself.
+    if (successor || recovered) {
       this.refusedAt = Number.NEGATIVE_INFINITY
+      this.breaker = this.#circuitBreaker?.()
     }
     this.instance = instance
     this.origin = originOf(instance)

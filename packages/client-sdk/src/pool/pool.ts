@@ -1,4 +1,5 @@
 import type { Instance } from "@meshwork/contract"
+import type { BreakerState } from "../breaker/circuit-breaker.ts"
 
 /** One `host:port` that serves a service; the same object for as long as the pool knows it. */
 export interface Endpoint {
@@ -51,6 +52,8 @@ export interface Candidate {
   why: string
   /** Whether pick may choose it now. */
   eligible: boolean
+  /** Absent where the pool has no breakers. */
+  breaker?: BreakerState
 }
 
 /** The endpoints of one service, kept up to date by a source, and the choice among them. */

@@ -1,7 +1,8 @@
 import { type Clock, systemClock, systemRandom } from "@meshwork/contract"
 import { roundRobin } from "../balancers/index.ts"
 import { type Client, createClientForPool } from "../client/client.ts"
-import type { ClientOptions } from "../client/client-options.ts"
+import { circuitBreaker as circuitBreakerOf } from "../breaker/circuit-breaker.ts"
+import type { MeshClientOptions } from "../create-mesh.ts"
 import { createPool } from "../pool/create-pool.ts"
 import { createStaticSource } from "../sources/static-source.ts"
 import { fakeInstance } from "./fake-instance.ts"
@@ -19,7 +20,7 @@ export interface FakeMeshOptions {
 /** Services that answer by a script, without any discovery or socket. */
 export interface FakeMesh {
   /** A client of a scripted service, with everything a real one does. RangeError for a service without a script. */
-  client(service: string, options?: ClientOptions): Client
+  client(service: string, options?: MeshClientOptions): Client
   /** The transport of a service, which remembers what was sent. RangeError for a service without a script. */
   transport(service: string): ScriptedTransport
   close(): Promise<void>
@@ -45,8 +46,10 @@ export function fakeMesh(options: FakeMeshOptions): FakeMesh {
     transport,
     client(service, own = {}) {
       const scripted = transport(service)
-      const pool = createPool({ service, source, balancer: roundRobin, clock, random: own.random ?? systemRandom })
-      const client = createClientForPool({ clock, transport: scripted, ...own, pool })
+      const { balancer = roundRobin, whenAllFail, circuitBreaker = circuitBreakerOf(), random = systemRandom, ...rest } = own
+      const choices = { ...(whenAllFail ? { whenAllFail } : {}), ...(circuitBreaker ? { circuitBreaker } : {}) }
+      const pool = createPool({ service, source, balancer, clock, random, ...choices })
+      const client = createClientForPool({ clock, random, transport: scripted, ...rest, pool })
       clients.add(client)
       return client
     },
