@@ -35,7 +35,7 @@ export interface RunningGateway {
 /** Starts a gateway as its configuration says; resolves when both ports are listened on. `invalid_config` names a port that is taken. */
 export async function runGateway(options: RunGatewayOptions): Promise<RunningGateway> {
   const { clock = systemClock, random = systemRandom, dataDirectory = ".meshwork" } = options
-  const { host, port, adminPort, connectTimeoutMs, maxInFlight, statsPath, rootAnswer } = options.gateway
+  const { host, port, adminPort, connectTimeoutMs, maxInFlight, maxConnections, trustedProxies, meshPeers, statsPath, rootAnswer } = options.gateway
   const logger = options.log ?? pino({ name: "gateway", timestamp: pino.stdTimeFunctions.isoTime }, pino.destination({ dest: 2, sync: true }))
   const log = (level: "info" | "warn" | "error", message: string): void => logger[level](message)
 
@@ -46,6 +46,9 @@ export async function runGateway(options: RunGatewayOptions): Promise<RunningGat
     settings: {
       connectTimeoutMs,
       maxInFlight,
+      maxConnections,
+      trustedProxies,
+      ...(meshPeers === undefined ? {} : { meshPeers }),
       ...(statsPath === undefined ? {} : { statsPath }),
       ...(rootAnswer === undefined ? {} : { rootAnswer }),
       ...(options.defaultResponse === undefined ? {} : { defaultResponse: options.defaultResponse }),

@@ -47,6 +47,12 @@ const gatewaySchema = z.strictObject({
   idleTimeoutMs: milliseconds.default(60_000),
   /** Requests in flight beyond which new ones are shed. */
   maxInFlight: z.int().min(1).default(10_000),
+  /** Connections of clients at once; beyond nine tenths of it idle ones are closed, beyond all of it new ones. */
+  maxConnections: z.int().min(1).default(20_000),
+  /** Addresses and CIDR blocks whose `X-Forwarded-*` and `Forwarded` are believed. */
+  trustedProxies: z.array(z.string()).default([]),
+  /** Addresses and CIDR blocks whose mesh headers are believed; absent = loopback and private ones. */
+  meshPeers: z.exactOptional(z.array(z.string())),
   /** Path of `/stats` on the data port too; absent = on the admin port only. */
   statsPath: z.exactOptional(z.string()),
   /** Body of GET `/` where no route claims it. */

@@ -1,6 +1,6 @@
 import { expect, it } from "vitest"
 import { suggest } from "./suggestion.ts"
-import { parseAddress, parseDuration, requestPath, serverUrl } from "./values.ts"
+import { addressBlock, parseAddress, parseDuration, requestPath, serverUrl } from "./values.ts"
 
 it.each([
   ["10s", 10_000],
@@ -82,3 +82,14 @@ it.each([
 ])("for %s suggests %s", (text, suggestion) => {
   expect(suggest(text, ["port", "path", "pathPrefix", "timeout"])).toBe(suggestion)
 })
+
+it.each(["10.0.0.7", "10.0.0.0/8", "0.0.0.0/0", "::1", "fd00::/8"])("%s is an address or a block", (text) => {
+  expect(addressBlock.safeParse(text).data).toBe(text)
+})
+
+it.each(["", "10.0.0", "10.0.0.0/33", "10.0.0.0/", "10.0.0.0/8/8", "::1/129", "host", "10.0.0.0/-1", 7])(
+  "%s is neither an address nor a block",
+  (found) => {
+    expect(addressBlock.safeParse(found).success).toBe(false)
+  },
+)

@@ -1,3 +1,4 @@
+import { isIP } from "node:net"
 import { hostSchema, instanceIdSchema, normalizeHost, serviceNameSchema } from "@meshwork/contract"
 import { z } from "zod"
 
@@ -42,6 +43,15 @@ export function whole(min: number, max: number, accepted = `a whole number from 
     return typeof number === "number" && Number.isInteger(number) && number >= min && number <= max ? number : undefined
   })
 }
+
+/** An IP address, or a block of them as CIDR. */
+export const addressBlock: z.ZodType<string> = value("an IP address or a CIDR block such as 10.0.0.0/8", (found) => {
+  if (typeof found !== "string") return undefined
+  const [address = "", bits, ...rest] = found.split("/")
+  const longest = { 0: -1, 4: 32, 6: 128 }[isIP(address) as 0 | 4 | 6]
+  if (longest < 0 || rest.length > 0) return undefined
+  return bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= longest) ? found : undefined
+})
 
 /** True or false. */
 export const flag: z.ZodType<boolean> = value("true or false", (found) => {

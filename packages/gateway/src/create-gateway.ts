@@ -39,6 +39,9 @@ export interface Gateway {
 }
 
 const lingerMs = 1000
+/** Share of the connections allowed at which idle ones are closed, and how often at most, ms. */
+const crowded = 0.9
+const reliefMs = 100
 
 /** Makes a gateway; nothing listens yet. */
 export function createGateway(options: GatewayOptions): Gateway {
@@ -53,14 +56,14 @@ class HttpGateway implements Gateway {
   readonly #router: Router
   readonly #pools: ReadonlyMap<Route, Pool>
   readonly #stats: Stats
-  readonly #backends = new Backends()
+  readonly #backends: Backends
   readonly #parts: ExchangeParts
   readonly #trusted: (address: string) => boolean
   readonly #meshPeer: (address: string) => boolean
   readonly #upgraded = new Set<Duplex>()
   /** Connections on which something was refused: whatever follows on them is not to be believed. */
   readonly #refused = new WeakSet<Duplex>()
-  readonly #allowBody: ((path: string) => boolean) | undefined
+  readonly #allowBody: ((method: string, host: string, path: string) => boolean) | undefined
   #inFlight = 0
   #closing: Promise<void> | undefined
 
@@ -75,12 +78,14 @@ class HttpGateway implements Gateway {
     this.#trusted = peerList(settings.trustedProxies ?? [])
     this.#meshPeer = settings.meshPeers === undefined ? isNearby : peerList(settings.meshPeers)
     this.#allowBody = this.#router.routes.some((route) => route.allowGetBody)
-      ? (path) => this.#router.find("", "GET", path)?.allowGetBody === true
+      ? (method, host, path) => this.#router.find(host, method, path)?.allowGetBody === true
       : undefined
+    const { connectTimeoutMs = 1000 } = settings
+    this.#backends = new Backends(connectTimeoutMs, clock)
     this.#parts = {
       clock,
       backends: this.#backends,
-      connectTimeoutMs: settings.connectTimeoutMs ?? 1000,
+      connectTimeoutMs,
       firstSnapshotMs: settings.firstSnapshotMs ?? 2000,
       finished: (route, status, ms) => {
         this.#inFlight--
@@ -151,18 +156,31 @@ class HttpGateway implements Gateway {
   }
 
   #createServer(): Server {
-    const { maxHeaderBytes = 16_384, headersTimeoutMs = 10_000, keepAliveTimeoutMs = 65_000 } = this.#settings
+    const { maxHeaderBytes = 16_384, headersTimeoutMs = 10_000, keepAliveTimeoutMs = 65_000, maxConnections = 20_000 } = this.#settings
     const server = createServer({
       maxHeaderSize: maxHeaderBytes,
       headersTimeout: headersTimeoutMs,
       // A route's time limit ends slow bodies; a body that arrives steadily may take as long as it takes.
       requestTimeout: 0,
+      connectionsCheckingInterval: 1000,
       keepAliveTimeout: keepAliveTimeoutMs,
       insecureHTTPParser: false,
       // More than one Host is the guard's business, which can say what is wrong.
       requireHostHeader: false,
       shouldUpgradeCallback: (request: IncomingMessage) => request.headers.upgrade?.toLowerCase() === "websocket",
     } as Parameters<typeof createServer>[0])
+    server.maxConnections = maxConnections
+    let connections = 0
+    let relieved = Number.NEGATIVE_INFINITY
+    server.on("connection", (socket: Duplex) => {
+      connections++
+      socket.once("close", () => connections--)
+      const now = this.#clock.monotonic()
+      if (connections < maxConnections * crowded || now - relieved < reliefMs) return
+      relieved = now
+      // Whoever asks for nothing makes room before somebody who does is turned away.
+      server.closeIdleConnections()
+    })
     server.on("request", (request: IncomingMessage, response: ServerResponse) => this.#handle(request, response, false))
     server.on("checkContinue", (request: IncomingMessage, response: ServerResponse) => this.#handle(request, response, true))
     server.on("connect", (_request: IncomingMessage, socket: Duplex) => refuseSocket(socket, 400, "CONNECT is not served here"))

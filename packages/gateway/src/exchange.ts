@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from "node:http"
+import type { Socket } from "node:net"
 import type { Duplex } from "node:stream"
 import type { Pool } from "@meshwork/client-sdk/pool"
 import { type Clock, MeshError, type Timer } from "@meshwork/contract"
@@ -13,6 +14,8 @@ import { joinUpgraded } from "./upgrade.ts"
 
 const idempotent = new Set(["GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"])
 const lowTimeoutMs = 5
+/** How often within `idleTimeoutMs` an exchange is looked at: a quiet one ends at most a quarter late. */
+const idleLooks = 4
 
 /** What all exchanges of a gateway share. */
 export interface ExchangeParts {
@@ -46,21 +49,29 @@ export interface RoutedRequest {
 export class Exchange implements AttemptListener {
   readonly #parts: ExchangeParts
   readonly #routed: RoutedRequest
+  readonly #socket: Socket
   readonly #begin: number
   readonly #limitMs: number
+  readonly #lookForBytes = (): void => this.#watchIdle()
   readonly #onDrain = (): void => this.#attempt?.resume()
   #attempt: Attempt | undefined
   #attempts = 0
   #tried: Set<string> | undefined
   #body: Buffer | IncomingMessage | null = null
-  #prepared = false
+  /** Whether the body, if any, is there or can be streamed. */
+  #prepared: boolean
   #timer: Timer
-  #lastByteAt = 0
+  /** Bytes that passed the caller's connection, both ways, when somebody last looked, and since when there were no more. */
+  #passed = 0
+  #quietSince = 0
   #over = false
 
   constructor(parts: ExchangeParts, routed: RoutedRequest) {
     this.#parts = parts
     this.#routed = routed
+    // node:http takes it away from a request that is over.
+    this.#socket = routed.request.socket
+    this.#prepared = !routed.admitted.hasBody
     this.#begin = parts.clock.monotonic()
     this.#limitMs = Math.min(routed.route.timeoutMs, routed.head.timeoutMs ?? Number.POSITIVE_INFINITY)
     this.#timer = parts.clock.timer(this.#limitMs, () => this.#late())
@@ -105,7 +116,6 @@ export class Exchange implements AttemptListener {
     // An answer before the end of the upload: what is left of it would be read as the next request.
     if (this.#parts.closing() || (this.#routed.admitted.hasBody && !request.complete)) response.shouldKeepAlive = false
     attempt.latencyMs = this.#elapsed
-    this.#lastByteAt = this.#parts.clock.monotonic()
     this.#watchIdle()
     response.on("drain", this.#onDrain)
     const bodyless = request.method === "HEAD" || status === 204 || status === 304
@@ -113,7 +123,6 @@ export class Exchange implements AttemptListener {
   }
 
   data(_attempt: Attempt, chunk: Buffer): boolean {
-    this.#lastByteAt = this.#parts.clock.monotonic()
     return this.#routed.response.write(chunk)
   }
 
@@ -165,6 +174,8 @@ export class Exchange implements AttemptListener {
   }
 
   async #next(lost?: { how: Loss; error: Error }): Promise<void> {
+    // The caller of a small body takes its time while no instance waits for it; who expects 100 Continue sends nothing before one is found.
+    if (!this.#prepared && !this.#routed.expectsContinue && !(await this.#bodyReady())) return
     if (this.#over) return
     const { pool, route } = this.#routed
     const picked = this.#tried === undefined ? pool.pick() : pool.pick({ exclude: this.#tried })
@@ -174,22 +185,23 @@ export class Exchange implements AttemptListener {
       const detail = refusing > 0 ? `the breakers of ${refusing} instances refuse` : "Backend available but no Service URLs discovered"
       return this.#fail(new MeshError("no_instances", detail, { members: { service: route.service } }))
     }
-    if (!this.#prepared) {
-      try {
-        await this.#prepareBody()
-      } catch (error) {
-        picked.done({ result: "aborted" })
-        return this.#fail(new MeshError("aborted", "the request body did not arrive", { cause: error }))
-      }
-      if (this.#over) return picked.done({ result: "aborted" })
-    }
+    if (!this.#prepared && !(await this.#bodyReady())) return picked.done({ result: "aborted" })
     this.#send(new Attempt(this, picked, ++this.#attempts))
   }
 
-  async #prepareBody(): Promise<void> {
+  /** Whether the exchange goes on with a body that is there, or can be streamed. */
+  async #bodyReady(): Promise<boolean> {
+    try {
+      await this.#prepareBody()
+    } catch (error) {
+      this.#fail(new MeshError("aborted", "the request body did not arrive", { cause: error }))
+    }
     this.#prepared = true
-    const { request, response, admitted, expectsContinue, route } = this.#routed
-    if (!admitted.hasBody) return
+    return !this.#over
+  }
+
+  async #prepareBody(): Promise<void> {
+    const { request, response, expectsContinue, route } = this.#routed
     if (expectsContinue) response.writeContinue()
     const length = Number(request.headers["content-length"] ?? Number.POSITIVE_INFINITY)
     if (length <= route.retryBodyLimit) {
@@ -206,14 +218,13 @@ export class Exchange implements AttemptListener {
 
   #send(attempt: Attempt): void {
     const { request, admitted, head, route, upgrade } = this.#routed
-    const { clock, backends, connectTimeoutMs } = this.#parts
+    const { backends, connectTimeoutMs } = this.#parts
     this.#attempt = attempt
     const left = this.#left
     this.#watch(Math.min(connectTimeoutMs, left), () => this.#noConnection(attempt, left <= connectTimeoutMs))
     const path = route.stripPrefix ? stripped(admitted.target, route.path) : admitted.target
     const headers = head.headers.concat("x-request-timeout", (left / 1000).toFixed(5), "x-request-attempt", String(head.attempt + attempt.number - 1))
     const options = { path, method: request.method as "GET", headers, body: this.#body, ...(upgrade ? { upgrade: "websocket" } : {}) }
-    this.#lastByteAt = clock.monotonic()
     try {
       backends.of(attempt.picked.endpoint).dispatch(options, attempt)
     } catch (error) {
@@ -254,6 +265,8 @@ export class Exchange implements AttemptListener {
     }
     const asked = head.timeoutMs !== undefined && head.timeoutMs <= route.timeoutMs
     const seconds = `${(this.#limitMs / 1000).toFixed(3)} s`
+    if (!this.#prepared && this.#routed.pool.state !== null)
+      return this.#fail(new MeshError("deadline_exceeded", `the request body did not arrive within ${seconds}`))
     this.#fail(
       asked
         ? new MeshError("deadline_exceeded", `no answer within the ${seconds} the caller had left`)
@@ -275,14 +288,18 @@ export class Exchange implements AttemptListener {
     this.#finish(499)
   }
 
+  /** Looks now and then whether anything still passes, so that the bytes themselves cost nothing. */
   #watchIdle(): void {
     const { idleTimeoutMs } = this.#routed.route
     if (idleTimeoutMs === 0) return this.#timer.cancel()
-    const left = idleTimeoutMs - (this.#parts.clock.monotonic() - this.#lastByteAt)
-    this.#watch(Math.max(left, 0), () => {
-      if (this.#parts.clock.monotonic() - this.#lastByteAt < idleTimeoutMs) this.#watchIdle()
-      else this.#late()
-    })
+    const now = this.#parts.clock.monotonic()
+    const { bytesRead, bytesWritten } = this.#socket
+    const passed = bytesRead + bytesWritten
+    if (passed !== this.#passed) {
+      this.#passed = passed
+      this.#quietSince = now
+    } else if (now - this.#quietSince >= idleTimeoutMs) return this.#late()
+    this.#watch(idleTimeoutMs / idleLooks, this.#lookForBytes)
   }
 
   #watch(ms: number, then: () => void): void {

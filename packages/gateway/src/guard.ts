@@ -30,9 +30,9 @@ const maxHeaders = 1000
 /**
  * Holds the head of a request against what a proxy may pass on, beyond what node:http checks: one Host that agrees with the target, framing that
  * every parser reads alike, no dot segments in any encoding. Yields a sentence for the client when it must be refused.
- * @param allowBody whether GET and HEAD of a path may have a body; default never, since backends disagree about where such a request ends
+ * @param allowBody whether GET and HEAD of a host and path may have a body; default never, since backends disagree about where such a request ends
  */
-export function admit(request: GuardedRequest, allowBody: (path: string) => boolean = () => false): Admitted | string {
+export function admit(request: GuardedRequest, allowBody: (method: string, host: string, path: string) => boolean = () => false): Admitted | string {
   const { method, url, httpVersion, rawHeaders } = request
   if (httpVersion !== "1.1" && httpVersion !== "1.0") return `HTTP/${httpVersion} is not spoken here`
   if (rawHeaders.length > 2 * maxHeaders) return `more than ${maxHeaders} headers`
@@ -73,8 +73,9 @@ export function admit(request: GuardedRequest, allowBody: (path: string) => bool
   const targetFault = pathFault(path) ?? (query === -1 ? undefined : queryFault(target, query))
   if (targetFault !== undefined) return targetFault
   const hasBody = encoding !== undefined || (length !== undefined && Number(length) > 0)
-  if (hasBody && (method === "GET" || method === "HEAD" || method === "TRACE") && !allowBody(path)) return `${method} with a body`
-  return { path, target, host: authority === undefined ? "" : hostName(authority), authority: authority ?? "", hasBody }
+  const host = authority === undefined ? "" : hostName(authority)
+  if (hasBody && (method === "GET" || method === "HEAD" || method === "TRACE") && !allowBody(method, host, path)) return `${method} with a body`
+  return { path, target, host, authority: authority ?? "", hasBody }
 }
 
 function framingFault(httpVersion: string, length: string | undefined, encoding: string | undefined): string | undefined {

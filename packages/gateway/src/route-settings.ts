@@ -54,6 +54,8 @@ export interface GatewaySettings {
   trustedProxies?: readonly string[]
   /** CIDR blocks or addresses whose mesh headers (`X-Request-Timeout`, `-Attempt`, `-Priority`) are believed; default loopback and private ones. */
   meshPeers?: readonly string[]
+  /** Connections of clients at once; beyond nine tenths of it idle ones are closed, beyond all of it new ones. Default 20,000. */
+  maxConnections?: number
   /** Largest request head in bytes; default 16,384. */
   maxHeaderBytes?: number
   /** How long a client may take for a request head; default 10,000. */

@@ -3,6 +3,7 @@ import type { DocumentPath } from "../issue.ts"
 import { localUrl } from "../local-url.ts"
 import type { MeshConfigInput } from "../model.ts"
 import {
+  addressBlock,
   bindHost,
   duration,
   flag,
@@ -57,6 +58,9 @@ const gatewaySection = mapping({
   connectTimeout: optional(duration(1, 60_000)),
   idleTimeout: optional(duration(1, 86_400_000)),
   maxInFlight: optional(whole(1, 1_000_000)),
+  maxConnections: optional(whole(1, 1_000_000)),
+  trustedProxies: optional(z.array(addressBlock)),
+  meshPeers: optional(z.array(addressBlock)),
   statsPath: optional(requestPath),
   rootAnswer: optional(json),
 }).transform(({ connectTimeout, idleTimeout, ...rest }) => ({
