@@ -221,6 +221,10 @@ class HttpGateway implements Gateway {
       this.#refused.add(request.socket)
       return sendError(response, new MeshError("invalid_request", admitted), { close: true })
     }
+    if (upgrade !== undefined && (method !== "GET" || admitted.hasBody)) {
+      this.#refused.add(request.socket)
+      return sendError(response, new MeshError("invalid_request", "an upgrade is a GET without a body"), { close: true })
+    }
     const { statsPath } = this.#settings
     if (statsPath !== undefined && admitted.path === statsPath && method === "GET") return sendBody(response, 200, this.stats())
     if (this.#closing) response.shouldKeepAlive = false

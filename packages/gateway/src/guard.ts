@@ -60,7 +60,7 @@ export function admit(request: GuardedRequest, allowBody: (method: string, host:
     const absolute = absolutePattern.exec(url)
     if (absolute !== null) {
       const named = absolute[1] as string
-      if (authority === undefined ? !hostPattern.test(named) : bareHost(named) !== bareHost(authority))
+      if (authority === undefined ? !isAuthority(named) : bareHost(named) !== bareHost(authority))
         return "the request target and the Host header name different hosts"
       authority ??= named
       const rest = absolute[2] as string
@@ -88,7 +88,13 @@ function framingFault(httpVersion: string, length: string | undefined, encoding:
 
 function hostFault(host: string | undefined, httpVersion: string): string | undefined {
   if (host === undefined) return httpVersion === "1.1" ? "no Host header" : undefined
-  return host === "" || hostPattern.test(host) ? undefined : "the Host header is not host:port"
+  return host === "" || isAuthority(host) ? undefined : "the Host header is not host:port"
+}
+
+function isAuthority(text: string): boolean {
+  if (!hostPattern.test(text)) return false
+  const colon = text.lastIndexOf(":")
+  return colon === -1 || text.length - colon < 6 || text.endsWith("]") || Number(text.slice(colon + 1)) <= 65_535
 }
 
 function queryFault(target: string, from: number): string | undefined {
