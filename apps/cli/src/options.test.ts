@@ -73,8 +73,8 @@ it("docker in a file is not passed over in silence", async () => {
   const folder = mkdtempSync(join(tmpdir(), "meshwork-docker-"))
   try {
     const file = join(folder, "m.yaml")
-    writeFileSync(file, "discovery: { docker: true, storage: 'paper:x' }")
-    const { code, stderr } = await run(["discovery", "-c", file])
+    writeFileSync(file, "discovery: { docker: true, port: 8008 }")
+    const { code, stderr } = await run(["discovery", "-c", file, "--storage", "paper:x"])
     expect(code).toBe(2)
     expect(stderr).toContain(`warning: ${file}: docker is set, but this version does not watch containers\n`)
   } finally {

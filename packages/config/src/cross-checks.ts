@@ -1,5 +1,5 @@
 import type { ConfigDocument } from "./document.ts"
-import type { ConfigIssue } from "./issue.ts"
+import { type ConfigIssue, formatPath } from "./issue.ts"
 import type { Outline, RouteOutline } from "./spellings/spelling.ts"
 import { suggest } from "./suggestion.ts"
 
@@ -7,10 +7,29 @@ import { suggest } from "./suggestion.ts"
 export function crossCheck(document: ConfigDocument, outline: Outline): { errors: ConfigIssue[]; warnings: ConfigIssue[] } {
   const references = outline.routes.flatMap((route) => checkTarget(document, outline, route))
   const { errors, warnings } = overlaps(document, outline.routes)
+  const ports = sharedPorts(document, outline)
   return {
-    errors: [...references.filter((issue) => issue.error).map((issue) => issue.issue), ...errors],
-    warnings: [...references.filter((issue) => !issue.error).map((issue) => issue.issue), ...warnings, ...unusedBackends(document, outline)],
+    errors: [...references.filter((issue) => issue.error).map((issue) => issue.issue), ...errors, ...ports.errors],
+    warnings: [
+      ...references.filter((issue) => !issue.error).map((issue) => issue.issue),
+      ...warnings,
+      ...ports.warnings,
+      ...unusedBackends(document, outline),
+    ],
   }
+}
+
+/** Two ports of one process are an error; one of discovery and one of the gateway can be equal where they run on different machines. */
+function sharedPorts(document: ConfigDocument, { ports }: Outline): { errors: ConfigIssue[]; warnings: ConfigIssue[] } {
+  const pairs = ports.flatMap((later, index) => ports.slice(0, index).map((earlier) => ({ earlier, later })))
+  const shared = pairs.filter(({ earlier, later }) => earlier.port === later.port)
+  const told = shared.map(({ earlier, later }) => {
+    const sameProcess = earlier.at[0] === later.at[0]
+    const message = `${formatPath(earlier.at)} is ${later.port} too${sameProcess ? "" : ", so both cannot run on one machine"}`
+    return { sameProcess, issue: document.issue(later.at, { kind: "shared-port", found: String(later.port), message }) }
+  })
+  const issues = (sameProcess: boolean) => told.filter((each) => each.sameProcess === sameProcess).map(({ issue }) => issue)
+  return { errors: issues(true), warnings: issues(false) }
 }
 
 function checkTarget(document: ConfigDocument, outline: Outline, { target }: RouteOutline): { error: boolean; issue: ConfigIssue }[] {

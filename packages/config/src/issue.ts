@@ -34,6 +34,7 @@ export type IssueKind =
   | "duplicate-route"
   | "shadowed-route"
   | "unused-backend"
+  | "shared-port"
 
 /** An issue as one line: `file:line:column: path: sentence`. */
 export function formatIssue(issue: ConfigIssue): string {

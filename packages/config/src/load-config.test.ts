@@ -297,3 +297,19 @@ it("an alias without an anchor is an error with its place", () => {
     }),
   )
 })
+
+it("two ports of the gateway that are equal are an error, one of them a default or not", () => {
+  expect(() => parse("gateway: { port: 9000, adminPort: 9000 }")).toThrow("gateway.adminPort: gateway.port is 9000 too")
+  expect(() => parse("gateway: { port: 8009 }")).toThrow("gateway.port is 8009 too")
+  expect(parse("gateway: { port: 0, adminPort: 0 }").warnings).toEqual([])
+})
+
+it("a port of discovery that the gateway has too is told, since they may run on different machines", () => {
+  expect(parse("discovery: { port: 9000 }\ngateway: { port: 9000 }").warnings).toMatchObject([
+    { kind: "shared-port", line: 2, path: "gateway.port", message: "discovery.port is 9000 too, so both cannot run on one machine" },
+  ])
+})
+
+it.each(["sqlite:", "postgres://h/db", "memory:x", "Sqlite:a"])("the storage %s is not known", (storage) => {
+  expect(() => parse(`discovery: { storage: "${storage}" }`)).toThrow(/discovery\.storage: .*memory or sqlite:PATH/)
+})

@@ -44,6 +44,11 @@ export function whole(min: number, max: number, accepted = `a whole number from 
   })
 }
 
+/** Where a registry is kept, as `--storage` spells it. */
+export const storageSpec: z.ZodType<string> = value("memory or sqlite:PATH", (found) =>
+  typeof found === "string" && /^(?:memory|sqlite:.+)$/.test(found) ? found : undefined,
+)
+
 /** An IP address, or a block of them as CIDR. */
 export const addressBlock: z.ZodType<string> = value("an IP address or a CIDR block such as 10.0.0.0/8", (found) => {
   if (typeof found !== "string") return undefined

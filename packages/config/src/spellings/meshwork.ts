@@ -14,6 +14,7 @@ import {
   requestPath,
   serverUrl,
   serviceName,
+  storageSpec,
   text,
   value,
   whole,
@@ -38,7 +39,7 @@ const namedToken = value("a text without blanks, not empty", (found) => (token.s
 const discoverySection = mapping({
   host: optional(bindHost),
   port: optional(listenPort),
-  storage: optional(text("memory or sqlite:PATH")),
+  storage: optional(storageSpec),
   token: optional(token),
   tokens: optional(z.record(text("the name of a token"), namedToken)),
   insecure: optional(flag),
@@ -118,6 +119,11 @@ export const meshworkSpelling: Spelling = {
 }
 
 function outline(document: Readonly<Record<string, unknown>>): Outline {
+  const port = (section: string, key: string, usual: number) => {
+    const mapped = document[section]
+    const found = isMapping(mapped) && key in mapped ? listenPort.safeParse(mapped[key]).data : usual
+    return found ? [{ at: [section, key], port: found }] : []
+  }
   const names = (section: unknown) => (isMapping(section) ? Object.keys(section) : [])
   const gateway = document["gateway"]
   const asked = isMapping(gateway) ? gateway["discovery"] : undefined
@@ -132,6 +138,7 @@ function outline(document: Readonly<Record<string, unknown>>): Outline {
       const target = targetOf(route)
       return [{ at, ...(match ? { match } : {}), ...(target ? { target: { ...target, at: [...at, target.kind] } } : {}) }]
     }),
+    ports: [...port("discovery", "port", 8008), ...port("gateway", "port", 8080), ...port("gateway", "adminPort", 8009)],
     asksDiscovery: !(Array.isArray(asked) && asked.length === 0),
   }
 }
