@@ -30,7 +30,7 @@ routes: [{ pathPrefix: /, service: streamer, timeout: 60s }]
   await eventually("the gateway is up", 15_000, () => getOk(`http://127.0.0.1:${admin}/health`))
   const url = `http://127.0.0.1:${port}`
   expect(await getOk(url)).toBe(0)
-  return { gateway, url, port: Number(port) }
+  return { gateway, url, port: Number(new URL(url).port) }
 }
 
 /** The most memory a process held while something went on, MB. */

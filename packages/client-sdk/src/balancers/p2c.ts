@@ -18,7 +18,8 @@ export const p2c: BalancerFactory = (chance): Balancer => ({
     for (let tries = 0; second === first && tries < 3; tries++) second = byWeight(candidates, chance)
     if (first.inFlight === 0 && second.inFlight === 0) {
       const [mine, other] = [Math.max(idleFloorMs, first.latencyMs), Math.max(idleFloorMs, second.latencyMs)]
-      return chance() * mine < other ? first : second
+      // By the root of it: with nothing else under way a slow answer long ago matters little.
+      return chance() * Math.sqrt(mine / other) < 1 ? first : second
     }
     return cost(second, first) < cost(first, second) ? second : first
   },
