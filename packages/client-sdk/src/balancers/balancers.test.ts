@@ -31,12 +31,12 @@ it("p2c never picks the slower and busier of two", () => {
 })
 
 it("p2c goes on measuring an idle one that was slow once", () => {
-  const candidates = [candidate("slow once", 0, 25), candidate("quick", 0, 3)]
+  const candidates = [candidate("slow once", 0, 200), candidate("quick", 0, 3)]
   const balancer = p2c(seededRandom(1))
   const picked = Array.from({ length: 1000 }, () => balancer.pick(candidates, {}).address)
   const share = picked.filter((address) => address === "slow once").length / 1000
-  expect(share).toBeGreaterThan(0.15)
-  expect(share).toBeLessThan(0.25)
+  expect(share).toBeGreaterThan(0.08)
+  expect(share).toBeLessThan(0.200)
 })
 
 it("rendezvousHash keeps keys where they are when another candidate leaves", () => {
