@@ -59,9 +59,9 @@ export const serviceRegisterCommand: CommandDefinition = command<RegisterOptions
 interface Held {
   /** What is printed as JSON. */
   result: unknown
-  refresh(): Promise<void>
+  refresh: () => Promise<void>
   /** False when the name belongs to somebody else by now. */
-  withdraw(): Promise<boolean>
+  withdraw: () => Promise<boolean>
 }
 
 async function register(context: CliContext, target: Target, wanted: { key: InstanceKey; location: string; ttl: number }): Promise<Held> {
@@ -72,8 +72,8 @@ async function register(context: CliContext, target: Target, wanted: { key: Inst
     if (!/^[^\u0000-\u001f\u007f]{1,1024}$/.test(location)) throw new MeshError("invalid_config", refused)
     // Empusa keeps any text, and so do its users.
     if (address === undefined) context.stderr.write(`warning: ${refused}: it is kept, and nothing is sent there\n`)
-    const { refresh, withdraw } = await target.services.register(key, location, ttl)
-    return { result: { service: keyText(key), location, ttl: ttl === 0 ? null : ttl }, refresh, withdraw }
+    const held = await target.services.register(key, location, ttl)
+    return { result: { service: keyText(key), location, ttl: ttl === 0 ? null : ttl }, ...held }
   }
   if (address === undefined) throw new MeshError("invalid_config", refused)
   if (ttl !== 0 && ttl < 3) throw new MeshError("invalid_config", `a discovery server takes a ttl of 3 seconds or more, or 0 for ever, found ${ttl}`)

@@ -33,6 +33,8 @@ export const serviceWatchCommand: CommandDefinition = command<WatchOptions>({
     const names = args.length > 0 || options.service === undefined ? args : [options.service]
     const services = [...new Set(names.map((name) => checkedName("service", serviceNameSchema, name)))]
     const target = await openTarget(context, options)
+    // Whoever cannot be reached at all is a fault; whoever goes later is waited for.
+    if (target.kind === "server") await target.connection.services()
     const print = (change: News | EtcdChange): void => {
       context.stdout.write(
         `${options.format === "json" ? JSON.stringify(change) : printable("location" in change ? treeLine(change) : line(change))}\n`,

@@ -35,9 +35,9 @@ export interface EtcdEntry {
 /** A registration that this process made. */
 export interface HeldService {
   /** Puts value and lease back to what they were, whatever happened to them; a lease that lives is restarted without a write. */
-  refresh(): Promise<void>
+  refresh: () => Promise<void>
   /** Removes it, unless somebody else has registered under the name meanwhile; whether it did. */
-  withdraw(): Promise<boolean>
+  withdraw: () => Promise<boolean>
 }
 
 /** Empusa's tree in etcd, as commands use it. */
