@@ -6,6 +6,8 @@ export type OutputFormat = "table" | "json"
 /** An option that can also be set by variables, the first one that is set and not empty. The command line wins. */
 export class VariableOption extends Option {
   readonly variables: readonly string[]
+  /** Attributes of options that say the same in another way: where the command line has one of them, no variable counts. */
+  instead: readonly string[] = []
 
   constructor(flags: string, description: string, ...variables: [string, ...string[]]) {
     super(flags, `${description} [${variables.join(", ")}]`)
@@ -16,7 +18,8 @@ export class VariableOption extends Option {
 /** Gives the options of a command that its command line leaves out the values of their variables. Ends as a wrong option does. */
 export function applyVariables(command: Command, env: Readonly<Record<string, string | undefined>>): void {
   for (const option of command.options) {
-    if (!(option instanceof VariableOption) || command.getOptionValueSource(option.attributeName()) === "cli") continue
+    if (!(option instanceof VariableOption)) continue
+    if ([option.attributeName(), ...option.instead].some((name) => command.getOptionValueSource(name) === "cli")) continue
     const variable = option.variables.find((name) => env[name] !== undefined && env[name] !== "")
     if (variable === undefined) continue
     try {
@@ -55,9 +58,13 @@ export function serverOption(): Option {
     .argParser(parseUrls)
 }
 
-/** `--token-file`: what changes need where the servers have a token. */
-export function tokenFileOption(): Option {
-  return textOption("--token-file <file>", "MESHWORK_TOKEN_FILE", "file with the token that changes need; or MESHWORK_TOKEN")
+/** `--token` and `--token-file`: what changes need where the servers have a token. */
+export function tokenOptions(): Option[] {
+  const token = new VariableOption("--token <token>", "token that changes need", "MESHWORK_TOKEN").conflicts("tokenFile")
+  const file = new VariableOption("--token-file <file>", "file with that token", "MESHWORK_TOKEN_FILE")
+  token.instead = ["tokenFile"]
+  file.instead = ["token"]
+  return [token, file]
 }
 
 /** A whole number within bounds. */

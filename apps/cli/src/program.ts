@@ -4,6 +4,7 @@ import type { CommandDefinition } from "./command.ts"
 import { commands, groups } from "./commands/index.ts"
 import type { CliContext } from "./context.ts"
 import { exitCodes, reportFailure } from "./failure.ts"
+import { optionsBehindCommand } from "./option-order.ts"
 import { applyVariables } from "./options.ts"
 
 /** Version of this package. */
@@ -17,7 +18,7 @@ export async function runCli(args: readonly string[], context: CliContext): Prom
   let code: number = exitCodes.done
   const program = createProgram(context, (result) => (code = result))
   try {
-    await program.parseAsync(args, { from: "user" })
+    await program.parseAsync(optionsBehindCommand(commands, args), { from: "user" })
     return code
   } catch (error) {
     return reportFailure(context, error)

@@ -1,4 +1,12 @@
-import { type Instance, type InstanceDetail, type InstanceKey, type InstancePatch, type JournalEntry, MeshError } from "@meshwork/contract"
+import {
+  type Instance,
+  type InstanceDetail,
+  type InstanceKey,
+  type InstancePatch,
+  type JournalEntry,
+  MeshError,
+  type RegistrationInput,
+} from "@meshwork/contract"
 
 const maxConcurrentReads = 16
 
@@ -9,6 +17,9 @@ export interface ServerConnection {
   /** The instances of these services, in their order. */
   instances(services: readonly string[]): Promise<Instance[]>
   instance(key: InstanceKey): Promise<InstanceDetail>
+  register(key: InstanceKey, registration: RegistrationInput): Promise<Instance>
+  /** Whether it was registered. */
+  deregister(key: InstanceKey): Promise<boolean>
   /** Overrides weight or state of an instance; null takes the override back. */
   patch(key: InstanceKey, patch: InstancePatch): Promise<Instance>
   /** What happened, newest first. */
@@ -19,10 +30,8 @@ export interface ServerConnection {
 export async function openServer(urls: readonly string[], token?: string): Promise<ServerConnection> {
   const { createDiscoveryApi } = await import("@meshwork/client-sdk/discovery")
   const api = createDiscoveryApi({ urls, ...(token === undefined ? {} : { token }) })
-  // A gateway speaks of errors in the same form, and knows none of these routes.
   const explain = (error: unknown): never => {
-    if (!MeshError.is(error) || error.code !== "no_route") throw error
-    throw new MeshError("no_route", `${urls.join(", ")} is a gateway, not a discovery server: ${error.message}`, { cause: error })
+    throw explained(urls.join(", "), error)
   }
   return {
     async services() {
@@ -44,6 +53,13 @@ export async function openServer(urls: readonly string[], token?: string): Promi
     async instance(params) {
       return (await api.call("getInstance", { params }).catch(explain)).body
     },
+    async register(params, body) {
+      return (await api.call("register", { params, body }).catch(explain)).body.instance
+    },
+    async deregister(params) {
+      const gone = (error: unknown) => (MeshError.is(error) && error.code === "not_found" ? false : explain(error))
+      return api.call("deregister", { params, query: {} }).then(() => true, gone)
+    },
     async patch(params, body) {
       return (await api.call("patchInstance", { params, query: {}, body }).catch(explain)).body.instance
     },
@@ -51,4 +67,16 @@ export async function openServer(urls: readonly string[], token?: string): Promi
       return (await api.call("journal", { query }).catch(explain)).body.entries
     },
   }
+}
+
+/** An error in the words of a command. A gateway speaks of errors in the same form, and knows none of these routes. */
+function explained(servers: string, error: unknown): unknown {
+  if (!MeshError.is(error)) return error
+  if (error.code === "no_route") {
+    return new MeshError("no_route", `${servers} is a gateway, not a discovery server: ${error.message}`, { cause: error })
+  }
+  if (error.code !== "unauthorized") return error
+  return new MeshError("unauthorized", `${servers} refused: ${error.message}; give one with --token-file, --token or MESHWORK_TOKEN`, {
+    cause: error,
+  })
 }

@@ -6,6 +6,8 @@ import { journalCommand } from "./journal.ts"
 import { serviceDrainCommand } from "./service-drain.ts"
 import { serviceGetCommand } from "./service-get.ts"
 import { serviceListCommand } from "./service-list.ts"
+import { serviceRegisterCommand } from "./service-register.ts"
+import { serviceUnregisterCommand } from "./service-unregister.ts"
 import { serviceWatchCommand } from "./service-watch.ts"
 import { serviceWeightCommand } from "./service-weight.ts"
 import { upCommand } from "./up.ts"
@@ -18,6 +20,8 @@ export const commands: readonly CommandDefinition[] = [
   serviceListCommand,
   serviceGetCommand,
   serviceWatchCommand,
+  serviceRegisterCommand,
+  serviceUnregisterCommand,
   serviceDrainCommand,
   serviceWeightCommand,
   journalCommand,

@@ -1,13 +1,12 @@
+import { keyText } from "@meshwork/contract"
+import { addressArgs, addressOf, addressOptions, type AddressOptions } from "../address.ts"
 import { command, type CommandDefinition } from "../command.ts"
-import { callerToken } from "../configuration.ts"
-import { formatOption, type OutputFormat, serverOption, textOption, tokenFileOption } from "../options.ts"
-import { openServer } from "../server-connection.ts"
-import { printable } from "../table.ts"
+import { formatOption, type OutputFormat, textOption } from "../options.ts"
+import { openTarget, targetOptions, type TargetOptions } from "../service-target.ts"
+import { writeResult } from "../write-result.ts"
 
-interface DrainOptions {
-  server: string[]
+interface DrainOptions extends TargetOptions, AddressOptions {
   format: OutputFormat
-  tokenFile?: string
   disable?: boolean
   undo?: boolean
 }
@@ -16,20 +15,26 @@ interface DrainOptions {
 export const serviceDrainCommand: CommandDefinition = command<DrainOptions>({
   path: ["service", "drain"],
   summary: "send an instance nothing new; what is in flight goes on",
-  args: { service: "name of the service", id: "id of the instance" },
+  args: addressArgs,
   options: [
     textOption("--disable", "MESHWORK_DISABLE", "never use it, not even where nothing else serves"),
     textOption("--undo", "MESHWORK_UNDO", "take an earlier drain or disable back"),
-    serverOption(),
-    tokenFileOption(),
+    ...addressOptions(),
+    ...targetOptions(),
     formatOption(),
   ],
   examples: ["service drain payment 127.0.0.1:9001", "service drain payment 127.0.0.1:9001 --undo"],
-  async run(context, { server, format, tokenFile, disable = false, undo = false }, [service = "", id = ""]) {
-    const connection = await openServer(server, callerToken(context, tokenFile))
-    const instance = await connection.patch({ service, id }, { state: undo ? null : disable ? "disabled" : "draining" })
-    if (format === "json") context.stdout.write(`${JSON.stringify(instance, null, 2)}\n`)
-    else context.stdout.write(`${printable(`${service}/${id} is ${instance.standing}: ${instance.why}`)}\n`)
+  async run(context, options, args) {
+    const key = addressOf(options, args)
+    const state = options.undo ? null : options.disable ? "disabled" : "draining"
+    const target = await openTarget(context, options)
+    if (target.kind === "etcd") {
+      const record = await target.services.override(key, { state })
+      writeResult(context, options.format, record, `${keyText(key)} is ${record.override?.state ?? record.state ?? "up"}`)
+    } else {
+      const instance = await target.connection.patch(key, { state })
+      writeResult(context, options.format, instance, `${keyText(key)} is ${instance.standing}: ${instance.why}`)
+    }
     return undefined
   },
 })

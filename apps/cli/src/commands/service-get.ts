@@ -1,11 +1,14 @@
-import { formatHostPort, type InstanceDetail } from "@meshwork/contract"
+import { formatHostPort, type InstanceDetail, keyText, type Override } from "@meshwork/contract"
+import { addressArgs, addressOf, addressOptions, type AddressOptions } from "../address.ts"
 import { command, type CommandDefinition } from "../command.ts"
-import { formatOption, type OutputFormat, serverOption } from "../options.ts"
-import { openServer } from "../server-connection.ts"
+import type { CliContext } from "../context.ts"
+import type { EtcdService } from "../etcd/etcd-services.ts"
+import { formatOption, type OutputFormat } from "../options.ts"
+import { openTarget, targetOptions, type TargetOptions } from "../service-target.ts"
 import { printable } from "../table.ts"
+import { isoTime } from "../time-text.ts"
 
-interface GetOptions {
-  server: string[]
+interface GetOptions extends TargetOptions, AddressOptions {
   format: OutputFormat
 }
 
@@ -13,16 +16,44 @@ interface GetOptions {
 export const serviceGetCommand: CommandDefinition = command<GetOptions>({
   path: ["service", "get"],
   summary: "show everything about one instance",
-  args: { service: "name of the service", id: "id of the instance, host:port unless it chose another one" },
-  options: [serverOption(), formatOption()],
-  async run(context, { server, format }, [service = "", id = ""]) {
-    const connection = await openServer(server)
-    const instance = await connection.instance({ service, id })
-    if (format === "json") context.stdout.write(`${JSON.stringify(instance, null, 2)}\n`)
-    else for (const [name, text] of details(instance)) context.stdout.write(`${name.padEnd(12)}  ${printable(text)}\n`)
+  args: addressArgs,
+  options: [...addressOptions(), ...targetOptions(), formatOption()],
+  examples: ["service get orders 127.0.0.1:9001", "service get orders 127.0.0.1:9001 --format json"],
+  async run(context, options, args) {
+    const key = addressOf(options, args)
+    const target = await openTarget(context, options)
+    if (target.kind === "etcd") {
+      const service = await target.services.get(key)
+      const { location, ttl, record } = service
+      write(context, options.format, { service: keyText(key), location, ttl, ...(record === undefined ? {} : { record }) }, treeDetails(service))
+    } else {
+      const instance = await target.connection.instance(key)
+      write(context, options.format, instance, details(instance))
+    }
     return undefined
   },
 })
+
+function write(context: CliContext, format: OutputFormat, result: unknown, rows: readonly [string, string][]): void {
+  if (format === "json") context.stdout.write(`${JSON.stringify(result, null, 2)}\n`)
+  else for (const [name, text] of rows) context.stdout.write(`${name.padEnd(12)}  ${printable(text)}\n`)
+}
+
+function treeDetails({ key, location, ttl, record }: EtcdService): [string, string][] {
+  const rows: [string, string | undefined][] = [
+    ["service", key.service],
+    ["name", key.id],
+    ["location", location],
+    ["ttl", ttl === null ? "for ever" : record?.keeper === undefined ? `${ttl} s left` : `${ttl} s, kept by a discovery server`],
+    ["override", record?.override && overrideText(record.override)],
+    ["health", record && `${record.health.status} since ${isoTime(record.health.since)}: ${record.health.reason} (by ${record.health.by})`],
+  ]
+  return rows.filter((row): row is [string, string] => row[1] !== undefined)
+}
+
+function overrideText(override: Override): string {
+  return `${JSON.stringify({ weight: override.weight, state: override.state })} by ${override.by} at ${isoTime(override.at)}`
+}
 
 function details(instance: InstanceDetail): [string, string][] {
   const { health, lease, override, load, check } = instance
@@ -32,7 +63,7 @@ function details(instance: InstanceDetail): [string, string][] {
     ["address", `${instance.scheme}://${formatHostPort(instance.host, instance.port)}`],
     ["standing", `${instance.standing}: ${instance.why}`],
     ["state", instance.state],
-    ["health", `${health.status} since ${time(health.since)}: ${health.reason} (by ${health.by})`],
+    ["health", `${health.status} since ${isoTime(health.since)}: ${health.reason} (by ${health.by})`],
     ["availability", health.availability === undefined ? undefined : `${Math.round(health.availability * 100)} % of probes`],
     ["check", check && `${check.method}${check.path === undefined ? "" : ` ${check.path}`} every ${check.frequencySeconds} s`],
     ["weight", String(instance.weight ?? 1)],
@@ -47,17 +78,12 @@ function details(instance: InstanceDetail): [string, string][] {
       "lease",
       lease === null || lease.expiresAt === null
         ? "for ever"
-        : `${lease.ttlSeconds} s, heard ${time(lease.renewedAt)}, ends ${time(lease.expiresAt)}`,
+        : `${lease.ttlSeconds} s, heard ${isoTime(lease.renewedAt)}, ends ${isoTime(lease.expiresAt)}`,
     ],
-    ["override", override && `${JSON.stringify({ weight: override.weight, state: override.state })} by ${override.by} at ${time(override.at)}`],
+    ["override", override && overrideText(override)],
     ["load", load && JSON.stringify(load)],
     ["origin", instance.origin],
-    ["registered", time(instance.registeredAt)],
+    ["registered", isoTime(instance.registeredAt)],
   ]
   return rows.filter((row): row is [string, string] => row[1] !== undefined)
-}
-
-function time(unixMs: number): string {
-  const date = new Date(unixMs)
-  return Number.isNaN(date.getTime()) ? String(unixMs) : date.toISOString()
 }

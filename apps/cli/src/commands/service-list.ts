@@ -1,55 +1,59 @@
-import type { Instance, InstanceKey, Standing } from "@meshwork/contract"
-import { formatHostPort } from "@meshwork/contract"
+import { keyText } from "@meshwork/contract"
 import { command, type CommandDefinition } from "../command.ts"
-import { formatOption, type OutputFormat, serverOption, textOption } from "../options.ts"
-import { openServer } from "../server-connection.ts"
+import type { CliContext } from "../context.ts"
+import type { EtcdService, EtcdServices } from "../etcd/etcd-services.ts"
+import { byKey, writeInstances } from "../instance-table.ts"
+import { formatOption, type OutputFormat, VariableOption } from "../options.ts"
+import type { ServerConnection } from "../server-connection.ts"
+import { openTarget, targetOptions, type TargetOptions } from "../service-target.ts"
 import { type Column, formatTable } from "../table.ts"
 
-interface ListOptions {
-  server: string[]
+interface ListOptions extends TargetOptions {
   service?: string
   format: OutputFormat
 }
 
-const colours: Readonly<Record<Standing, string>> = { serving: "32", suspect: "33", draining: "33", out: "31" }
-
-const columns: readonly Column<Instance>[] = [
-  { title: "SERVICE", text: (instance) => instance.service, shrinkTo: 12 },
-  { title: "INSTANCE", text: (instance) => instance.id, shrinkTo: 12 },
-  { title: "ADDRESS", text: (instance) => formatHostPort(instance.host, instance.port), shrinkTo: 12 },
-  { title: "STANDING", text: (instance) => instance.standing },
-  { title: "HEALTH", text: (instance) => instance.health.status },
-  { title: "WEIGHT", text: (instance) => String(instance.weight ?? 1) },
-  { title: "WHY", text: (instance) => instance.why, shrinkTo: 8 },
+/** Empusa's table. */
+const columns: readonly Column<EtcdService>[] = [
+  { title: "Service", text: ({ key }) => keyText(key), shrinkTo: 12 },
+  { title: "Location", text: ({ location }) => location, shrinkTo: 12 },
+  { title: "TTL", text: ({ ttl }) => (ttl === null ? "" : String(ttl)) },
 ]
 
 /** `meshwork service list`. */
 export const serviceListCommand: CommandDefinition = command<ListOptions>({
   path: ["service", "list"],
-  summary: "list instances and how they stand",
-  options: [textOption("--service-type, --service <name>", "MESHWORK_SERVICE", "only the instances of this service"), serverOption(), formatOption()],
-  async run(context, { server, service, format }) {
-    const connection = await openServer(server)
-    const names = service === undefined ? (await connection.services()).toSorted() : [service]
-    const instances = (await connection.instances(names)).toSorted(byKey)
-    if (format === "json") context.stdout.write(`${JSON.stringify(instances, null, 2)}\n`)
-    else if (instances.length > 0) {
-      const table = formatTable(columns, instances, context.stdout.columns)
-      context.stdout.write(context.colour ? paint(table) : table)
-    } else context.stderr.write(service === undefined ? "no instances are registered\n" : `the service ${service} has no instances\n`)
+  summary: "list instances and how they stand; from etcd, what is registered and how long it holds",
+  options: [
+    new VariableOption("--service-type, --service <name>", "only the instances of this service", "MESHWORK_SERVICE", "EMPUSA_SERVICE_TYPE"),
+    ...targetOptions(),
+    formatOption(),
+  ],
+  examples: [
+    "service list --service orders",
+    "service list --server http://10.0.0.5:8008,http://10.0.0.6:8008 --format json",
+    "service list --etcd-endpoint 10.0.0.2:2379 --tree-root /mesh",
+  ],
+  async run(context, options) {
+    const target = await openTarget(context, options)
+    if (target.kind === "etcd") await listTree(context, target.services, options)
+    else await listInstances(context, target.connection, options)
     return undefined
   },
 })
 
-const byKey = (a: InstanceKey, b: InstanceKey) => compare(a.service, b.service) || compare(a.id, b.id)
-const compare = (a: string, b: string) => (a < b ? -1 : a > b ? 1 : 0)
+async function listInstances(context: CliContext, connection: ServerConnection, { service, format }: ListOptions): Promise<void> {
+  const names = service === undefined ? (await connection.services()).toSorted() : [service]
+  const instances = (await connection.instances(names)).toSorted(byKey)
+  if (format === "json") context.stdout.write(`${JSON.stringify(instances, null, 2)}\n`)
+  else if (instances.length > 0) writeInstances(context, instances)
+  else context.stderr.write(service === undefined ? "no instances are registered\n" : `the service ${service} has no instances\n`)
+}
 
-function paint(table: string): string {
-  const at = table.indexOf("STANDING")
-  const line = (text: string) => {
-    const standing = /^[a-z]+/.exec(text.slice(at))?.[0] ?? ""
-    const colour = Object.hasOwn(colours, standing) ? colours[standing as Standing] : undefined
-    return colour === undefined ? text : `${text.slice(0, at)}\u001b[${colour}m${standing}\u001b[39m${text.slice(at + standing.length)}`
-  }
-  return table.split("\n").map(line).join("\n")
+async function listTree(context: CliContext, services: EtcdServices, { service, format }: ListOptions): Promise<void> {
+  const found = await services.list(service)
+  if (format === "json") {
+    context.stdout.write(`${JSON.stringify(found.map(({ key, location, ttl }) => ({ service: keyText(key), location, ttl })))}\n`)
+  } else if (found.length > 0) context.stdout.write(formatTable(columns, found, context.stdout.columns))
+  else context.stderr.write(`no services${service === undefined ? "" : ` of type ${service}`} are registered under ${services.tree.root || "/"}\n`)
 }

@@ -1,13 +1,17 @@
-import { formatHostPort, MeshError, sleep } from "@meshwork/contract"
+import { formatHostPort, MeshError, serviceNameSchema, sleep } from "@meshwork/contract"
+import { checkedName } from "../address.ts"
 import { command, type CommandDefinition } from "../command.ts"
 import type { CliContext } from "../context.ts"
-import { exitCodes } from "../failure.ts"
+import type { EtcdServices } from "../etcd/etcd-services.ts"
+import type { EtcdChange } from "../etcd/etcd-watch.ts"
 import { InstanceNews, type News } from "../instance-news.ts"
-import { formatOption, type OutputFormat, serverOption } from "../options.ts"
+import { formatOption, type OutputFormat, VariableOption } from "../options.ts"
+import { localServer, openTarget, targetOptions, type TargetOptions } from "../service-target.ts"
 import { printable } from "../table.ts"
+import { untilSignal } from "../until-signal.ts"
 
-interface WatchOptions {
-  server: string[]
+interface WatchOptions extends TargetOptions {
+  service?: string
   format: OutputFormat
 }
 
@@ -19,24 +23,59 @@ export const serviceWatchCommand: CommandDefinition = command<WatchOptions>({
   path: ["service", "watch"],
   summary: "print every change as it happens, one line each, until Ctrl-C",
   args: { "services...?": "names of services; none = all" },
-  options: [serverOption(), formatOption()],
+  options: [
+    new VariableOption("--service-type, --service <name>", "the service, where none is named", "MESHWORK_SERVICE", "EMPUSA_SERVICE_TYPE"),
+    ...targetOptions(),
+    formatOption(),
+  ],
   examples: ["service watch", "service watch payment orders", "service watch payment --format json"],
-  async run(context, { server, format }, services) {
-    const stop = new AbortController()
-    const release = context.onStopSignal(() => stop.abort())
-    const print = (news: News): void => void context.stdout.write(`${format === "json" ? JSON.stringify(news) : line(news)}\n`)
-    try {
-      await follow(context, { servers: server, services, signal: stop.signal, print })
-    } finally {
-      release()
+  async run(context, options, args) {
+    const names = args.length > 0 || options.service === undefined ? args : [options.service]
+    const services = [...new Set(names.map((name) => checkedName("service", serviceNameSchema, name)))]
+    const target = await openTarget(context, options)
+    // Whoever cannot be reached at all is a fault; whoever goes later is waited for.
+    if (target.kind === "server") await target.connection.services()
+    const print = (change: News | EtcdChange): void => {
+      context.stdout.write(
+        `${options.format === "json" ? JSON.stringify(change) : printable("location" in change ? treeLine(change) : line(change))}\n`,
+      )
     }
-    return exitCodes.done
+    return untilSignal(context, (signal) =>
+      target.kind === "etcd"
+        ? followTree(context, { services: target.services, types: services, signal, print })
+        : follow(context, { servers: options.server ?? [localServer], services, signal, print }),
+    )
   },
 })
 
+interface FollowingTree {
+  services: EtcdServices
+  types: readonly string[]
+  signal: AbortSignal
+  print: (change: EtcdChange) => void
+}
+
+async function followTree(context: CliContext, { services, types, signal, print }: FollowingTree): Promise<void> {
+  const { watchEtcd } = await import("../etcd/etcd-watch.ts")
+  let outage = false
+  for await (const step of watchEtcd(services, context.clock, signal)) {
+    if (step.kind === "changes") step.changes.filter(({ service }) => types.length === 0 || types.includes(service)).forEach(print)
+    else if (step.kind === "connected") {
+      if (outage) context.stderr.write(`following ${services.client.names}\n`)
+      outage = false
+    } else {
+      if (!outage) context.stderr.write(`${printable(`lost ${services.client.names}: ${step.problem.message}; trying again`)}\n`)
+      outage = true
+    }
+  }
+}
+
+const treeLine = ({ at, what, service, id, location, why }: EtcdChange) =>
+  `${new Date(at).toISOString()} ${what.padEnd(7)} ${service}/${id} ${location}: ${why}`
+
 function line({ at, what, service, id, instance, why }: News): string {
   const where = instance === undefined ? "" : ` ${formatHostPort(instance.host, instance.port)} ${instance.standing}`
-  return printable(`${new Date(at).toISOString()} ${what.padEnd(7)} ${service}/${id}${where}: ${why}`)
+  return `${new Date(at).toISOString()} ${what.padEnd(7)} ${service}/${id}${where}: ${why}`
 }
 
 interface Following {

@@ -1,31 +1,39 @@
-import { MeshError } from "@meshwork/contract"
+import { type InstanceRecord, keyText, MeshError } from "@meshwork/contract"
+import { addressArgs, addressOf, addressOptions, type AddressOptions } from "../address.ts"
 import { command, type CommandDefinition } from "../command.ts"
-import { callerToken } from "../configuration.ts"
-import { formatOption, type OutputFormat, serverOption, textOption, tokenFileOption } from "../options.ts"
-import { openServer } from "../server-connection.ts"
-import { printable } from "../table.ts"
+import { formatOption, type OutputFormat, textOption } from "../options.ts"
+import { openTarget, targetOptions, type TargetOptions } from "../service-target.ts"
+import { writeResult } from "../write-result.ts"
 
-interface WeightOptions {
-  server: string[]
+interface WeightOptions extends TargetOptions, AddressOptions {
   format: OutputFormat
-  tokenFile?: string
-  undo?: boolean
+  reset?: boolean
 }
 
 /** `meshwork service weight`. */
 export const serviceWeightCommand: CommandDefinition = command<WeightOptions>({
   path: ["service", "weight"],
   summary: "give an instance another share of the requests; wins over its own wish until taken back",
-  args: { service: "name of the service", id: "id of the instance", "weight?": "from 1 to 100; an instance has 1 unless it says otherwise" },
-  options: [textOption("--undo", "MESHWORK_UNDO", "go back to the instance's own weight"), serverOption(), tokenFileOption(), formatOption()],
-  examples: ["service weight payment 127.0.0.1:9001 10", "service weight payment 127.0.0.1:9001 --undo"],
-  async run(context, { server, format, tokenFile, undo = false }, [service = "", id = "", text]) {
-    const weight = undo && text === undefined ? null : parseWeight(text)
-    if (undo && weight !== null) throw new MeshError("invalid_config", "--undo goes back to the instance's own weight: leave the number out")
-    const connection = await openServer(server, callerToken(context, tokenFile))
-    const instance = await connection.patch({ service, id }, { weight })
-    if (format === "json") context.stdout.write(`${JSON.stringify(instance, null, 2)}\n`)
-    else context.stdout.write(`${printable(`${service}/${id} has weight ${instance.weight ?? 1}`)}\n`)
+  args: { ...addressArgs, "weight?": "from 1 to 100; an instance has 1 unless it says otherwise" },
+  options: [
+    textOption("--undo, --reset", "MESHWORK_UNDO", "go back to the instance's own weight"),
+    ...addressOptions(),
+    ...targetOptions(),
+    formatOption(),
+  ],
+  examples: ["service weight payment 127.0.0.1:9001 10", "service weight payment 127.0.0.1:9001 --reset"],
+  async run(context, options, args) {
+    // With --service-type and --service-name the weight stands alone.
+    const named = args.length < 2 && options.serviceType !== undefined && options.serviceName !== undefined
+    const text = args[named ? 0 : 2]
+    const key = addressOf(options, named ? [] : args.slice(0, 2))
+    if (options.reset && text !== undefined)
+      throw new MeshError("invalid_config", "--reset goes back to the instance's own weight: leave the number out")
+    const weight = options.reset ? null : parseWeight(text)
+    const target = await openTarget(context, options)
+    const result = await (target.kind === "etcd" ? target.services.override(key, { weight }) : target.connection.patch(key, { weight }))
+    const now = (target.kind === "etcd" ? (result as InstanceRecord).override?.weight : undefined) ?? result.weight ?? 1
+    writeResult(context, options.format, result, `${keyText(key)} has weight ${now}`)
     return undefined
   },
 })
