@@ -4,7 +4,7 @@ import fastify, { type FastifyInstance, type FastifyReply } from "fastify"
 import { createMetrics } from "./metrics.ts"
 import type { Services } from "./services.ts"
 
-const paths = ["/health", "/ready", "/metrics", "/stats", "/routes"]
+const paths = ["/health", "/ready", "/metrics", "/stats", "/routes", "/explain"]
 
 /** What is ready and what is not, in words. */
 export interface Readiness {
@@ -42,6 +42,16 @@ export function createAdmin(gateway: Gateway, services: Services): FastifyInstan
   app.get("/metrics", async (_request, reply) => reply.type(metrics.contentType).send(await metrics.metrics()))
   app.get("/stats", () => ({ ...gateway.stats(), in_flight: gateway.inFlight }))
   app.get("/routes", () => ({ routes: gateway.routes.map((route) => describeRoute(gateway, route)) }))
+  app.get<{ Querystring: Record<string, unknown> }>("/explain", (request) => {
+    const { method = "GET", path, host, ...rest } = request.query
+    const [unknown] = Object.keys(rest)
+    if (unknown !== undefined) throw new MeshError("invalid_request", `/explain takes method, path and host, not ${unknown.slice(0, 50)}`)
+    if (typeof path !== "string" || !path.startsWith("/")) throw new MeshError("invalid_request", "/explain?path= takes a path that begins with /")
+    if (typeof method !== "string" || !/^[A-Za-z-]{1,32}$/.test(method))
+      throw new MeshError("invalid_request", "/explain?method= takes one HTTP method")
+    if (host !== undefined && typeof host !== "string") throw new MeshError("invalid_request", "/explain?host= takes one host")
+    return gateway.explain({ method: method.toUpperCase(), path, ...(host === undefined ? {} : { host }) })
+  })
   return app
 }
 

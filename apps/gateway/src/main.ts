@@ -2,7 +2,7 @@ import { hostname } from "node:os"
 import { join } from "node:path"
 import type { MeshConfig, RouteConfig } from "@meshwork/config"
 import { type Clock, formatHostPort, MeshError, type Random, systemClock, systemRandom } from "@meshwork/contract"
-import { createGateway, type RouteSettings } from "@meshwork/gateway"
+import { compileRoutes, createGateway, type ExplainedRequest, type Explanation, explain, type RouteSettings } from "@meshwork/gateway"
 import type { AddressInfo } from "node:net"
 import pino, { type Logger } from "pino"
 import { createAdmin } from "./admin.ts"
@@ -93,6 +93,11 @@ export async function runGateway(options: RunGatewayOptions): Promise<RunningGat
     await close()
     throw error
   }
+}
+
+/** What a gateway with this configuration would do with a request, as far as that can be told without running it: `instances` is null. */
+export function explainConfig(config: MeshConfig, request: ExplainedRequest): Explanation {
+  return explain(compileRoutes(config.routes.map((route) => routeSettings(route, config))), request)
 }
 
 function routeSettings({ target, ...route }: RouteConfig, config: MeshConfig): RouteSettings {

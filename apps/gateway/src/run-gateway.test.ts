@@ -89,6 +89,23 @@ it("offers its metrics, with histograms per route and a bounded set of labels", 
   expect(text).not.toContain("/path/")
 })
 
+it("explains what would become of a request", async () => {
+  const { port } = await backend("one")
+  const { adminUrl } = await running({ services: { a: { instances: [instance(port)] } }, routes: [route] })
+  expect(await json(`${adminUrl}/explain?path=${encodeURIComponent("/x?y=1")}&host=h.test`)).toMatchObject({
+    method: "GET",
+    host: "h.test",
+    path: "/x?y=1",
+    route: "/",
+    service: "a",
+    considered: [{ route: "/", wins: true }],
+    instances: [{ address: `127.0.0.1:${port}`, standing: "serving", eligible: true, breaker: "closed" }],
+  })
+  for (const query of ["", "?path=x", "?path=/&method=A B", "?path=/&more=1", "?path=/&host=a&host=b"]) {
+    expect((await fetch(`${adminUrl}/explain${query}`)).status, query).toBe(400)
+  }
+})
+
 it("answers with problem bodies where the admin API has nothing", async () => {
   const { adminUrl } = await running({})
   const missing = await fetch(`${adminUrl}/nothing`)

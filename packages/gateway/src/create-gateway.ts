@@ -4,6 +4,7 @@ import type { Duplex } from "node:stream"
 import type { Pool } from "@meshwork/client-sdk/pool"
 import { type Clock, MeshError, systemClock } from "@meshwork/contract"
 import { Backends } from "./backends.ts"
+import { type ExplainedRequest, type Explanation, explain } from "./explain.ts"
 import { Exchange, type ExchangeParts } from "./exchange.ts"
 import { admit } from "./guard.ts"
 import { forwardHead, type Peer } from "./headers.ts"
@@ -33,6 +34,8 @@ export interface Gateway {
   /** What was counted of each route; live, so read it at once. */
   counts(): RouteCounts[]
   readonly routes: readonly Route[]
+  /** What would become of a request, and why. */
+  explain(request: ExplainedRequest): Explanation
   /** The pool a route uses. */
   poolOf(route: Route): Pool
   readonly inFlight: number
@@ -111,6 +114,10 @@ class HttpGateway implements Gateway {
 
   stats(): GatewayStats {
     return this.#stats.view()
+  }
+
+  explain(request: ExplainedRequest): Explanation {
+    return explain(this.#router, request, (route) => this.poolOf(route))
   }
 
   counts(): RouteCounts[] {
