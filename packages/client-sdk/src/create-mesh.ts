@@ -34,6 +34,8 @@ export interface MeshClientOptions extends ClientOptions {
   balancer?: BalancerFactory
   /** What to do when every checked instance fails. Default `spread` for 3 or more, else `fail`. */
   whenAllFail?: "spread" | "fail"
+  /** How long the share of an instance that begins to serve grows from a tenth to the whole, ms. Default 0: at once. */
+  slowStartMs?: number
   /** The breaker of each instance. Default `circuitBreaker()`; false: none. */
   circuitBreaker?: CircuitBreaker | false
 }
@@ -79,12 +81,13 @@ export function createMesh(options: MeshOptions): Mesh {
   const mesh: Mesh = {
     source,
     client(service, client = {}) {
-      const { balancer = roundRobin, whenAllFail, circuitBreaker = usualBreaker, ...rest } = client
+      const { balancer = roundRobin, whenAllFail, circuitBreaker = usualBreaker, slowStartMs = 0, ...rest } = client
       const zone = options.zone === undefined ? {} : { zone: options.zone }
       const pool = createPool({
         service,
         source,
         balancer,
+        slowStartMs,
         clock,
         random,
         ...zone,

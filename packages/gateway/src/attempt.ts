@@ -24,6 +24,8 @@ export class Attempt implements Dispatcher.DispatchHandler {
   readonly number: number
   /** Time to response headers, ms. */
   latencyMs: number | undefined
+  /** `X-Meshwork-Load` of the answer. */
+  load: string | undefined
   readonly #listener: AttemptListener
   #controller: Controller | undefined
   #seen = false

@@ -14,6 +14,7 @@ import { joinUpgraded } from "./upgrade.ts"
 
 const idempotent = new Set(["GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"])
 const lowTimeoutMs = 5
+const loadHeader = "x-meshwork-load"
 /** How often within `idleTimeoutMs` an exchange is looked at: a quiet one ends at most a quarter late. */
 const idleLooks = 4
 
@@ -116,6 +117,7 @@ export class Exchange implements AttemptListener {
     // An answer before the end of the upload: what is left of it would be read as the next request.
     if (this.#parts.closing() || (this.#routed.admitted.hasBody && !request.complete)) response.shouldKeepAlive = false
     attempt.latencyMs = this.#elapsed
+    attempt.load = loadOf(headers)
     this.#watchIdle()
     response.on("drain", this.#onDrain)
     const bodyless = request.method === "HEAD" || status === 204 || status === 304
@@ -325,7 +327,8 @@ export class Exchange implements AttemptListener {
     this.#over = true
     this.#timer.cancel()
     const latencyMs = attempt.latencyMs ?? this.#elapsed
-    attempt.picked.done({ result: status >= 500 ? "failure" : "success", latencyMs })
+    const result = status >= 500 ? "failure" : "success"
+    attempt.picked.done(attempt.load === undefined ? { result, latencyMs } : { result, latencyMs, load: attempt.load })
     this.#parts.finished(this.#routed.route, status, this.#elapsed)
   }
 
@@ -336,6 +339,15 @@ export class Exchange implements AttemptListener {
   get #left(): number {
     return Math.max(0, this.#limitMs - this.#elapsed)
   }
+}
+
+/** What the backend says of its load. */
+function loadOf(headers: readonly Buffer[]): string | undefined {
+  for (let index = 0; index < headers.length; index += 2) {
+    const name = headers[index] as Buffer
+    if (name.length === loadHeader.length && name.toString("latin1").toLowerCase() === loadHeader) return String(headers[index + 1])
+  }
+  return undefined
 }
 
 function stripped(target: string, prefix: string): string {

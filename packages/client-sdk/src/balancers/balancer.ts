@@ -9,6 +9,8 @@ export interface Weighted {
   readonly inFlight: number
   /** Smoothed time to response headers, ms; 0 before the first answer. */
   readonly latencyMs: number
+  /** How late the event loop of the other process runs, as it says with its answers, ms; absent or 0 where it says nothing. */
+  readonly lagMs?: number
 }
 
 /** Chooses among candidates that may all be used. Filtering is the pool's. */

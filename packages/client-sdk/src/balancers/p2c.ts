@@ -6,7 +6,7 @@ const floorMs = 1
 const idleFloorMs = 10
 
 /**
- * The better of two drawn by weight: power of two choices (Mitzenmacher, 2001), judged by latency times requests in flight, as Finagle does.
+ * The better of two drawn by weight: power of two choices (Mitzenmacher, 2001), judged by latency times requests in flight, as Finagle does; a process that says it lags counts as that much slower.
  * Between two idle ones the first stays, the slower it is the seldomer: whoever was slow once has to be measured again, and calls made one at a
  * time spread over the instances. An endpoint without an answer yet counts as the quicker of the two, so that newcomers are tried.
  */
@@ -17,7 +17,10 @@ export const p2c: BalancerFactory = (chance): Balancer => ({
     let second = byWeight(candidates, chance)
     for (let tries = 0; second === first && tries < 3; tries++) second = byWeight(candidates, chance)
     if (first.inFlight === 0 && second.inFlight === 0) {
-      const [mine, other] = [Math.max(idleFloorMs, first.latencyMs), Math.max(idleFloorMs, second.latencyMs)]
+      const [mine, other] = [
+        Math.max(idleFloorMs, first.latencyMs + (first.lagMs ?? 0)),
+        Math.max(idleFloorMs, second.latencyMs + (second.lagMs ?? 0)),
+      ]
       // By the root of it: with nothing else under way a slow answer long ago matters little.
       return chance() * Math.sqrt(mine / other) < 1 ? first : second
     }
@@ -26,6 +29,5 @@ export const p2c: BalancerFactory = (chance): Balancer => ({
 })
 
 function cost(candidate: Weighted, other: Weighted): number {
-  const latency = candidate.latencyMs || other.latencyMs
-  return Math.max(floorMs, latency) * (candidate.inFlight + 1)
+  return Math.max(floorMs, (candidate.latencyMs || other.latencyMs) + (candidate.lagMs ?? 0)) * (candidate.inFlight + 1)
 }

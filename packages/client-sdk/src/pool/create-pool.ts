@@ -17,6 +17,8 @@ import { PoolEndpoint } from "./pool-endpoint.ts"
 import { arrange, type Tiers } from "./tiers.ts"
 
 const avoidRefusedMs = 1000
+/** In how many steps a weight grows under slow start. */
+const rampSteps = 20
 
 export interface PoolOptions {
   service: string
@@ -27,6 +29,8 @@ export interface PoolOptions {
   zone?: string
   /** What to do when every checked instance fails: use all of them, or none. Default `spread` for 3 or more instances, else `fail`. */
   whenAllFail?: "spread" | "fail"
+  /** How long the share of an instance that begins to serve grows from a tenth to the whole, ms. Default 0: at once. */
+  slowStartMs?: number
   /** The breaker of each instance. Default none. */
   circuitBreaker?: CircuitBreaker
   clock?: Clock
@@ -52,6 +56,8 @@ class SourcedPool implements Pool {
   readonly #first: Promise<boolean>
   readonly #following: Promise<void>
   #tiers: Tiers = []
+  /** When the weights of those that start slowly are looked at again. */
+  #rampAt = Number.POSITIVE_INFINITY
   #state: { at: number; stale: boolean } | null = null
   #arrived: (known: boolean) => void = () => {}
 
@@ -72,6 +78,7 @@ class SourcedPool implements Pool {
 
   pick(options: PickOptions = {}): Picked | undefined {
     const now = this.#clock.monotonic()
+    if (now >= this.#rampAt) this.#ramp(now)
     let doubtful: readonly PoolEndpoint[] = []
     for (const tier of this.#tiers) {
       const usable = this.#usable(tier, options, now)
@@ -134,7 +141,15 @@ class SourcedPool implements Pool {
     }
   }
 
+  #ramp(now: number): void {
+    const { slowStartMs = 0 } = this.#options
+    let growing = false
+    for (const endpoint of this.#endpoints.values()) growing = endpoint.ramp(slowStartMs, now) || growing
+    this.#rampAt = growing ? now + slowStartMs / rampSteps : Number.POSITIVE_INFINITY
+  }
+
   #apply(snapshot: ServiceSnapshot): void {
+    const now = this.#clock.monotonic()
     const chosen = onePerAddress(snapshot.instances)
     for (const [address, endpoint] of this.#endpoints) {
       if (chosen.has(address)) continue
@@ -143,9 +158,15 @@ class SourcedPool implements Pool {
     }
     for (const [address, instance] of chosen) {
       const known = this.#endpoints.get(address)
-      if (known) known.update(instance)
-      else this.#endpoints.set(address, new PoolEndpoint(instance, this.#options.circuitBreaker))
+      if (known) known.update(instance, now)
+      else {
+        const endpoint = new PoolEndpoint(instance, this.#options.circuitBreaker)
+        // Those of the first snapshot serve already.
+        if (this.#state !== null) endpoint.servingSince = now
+        this.#endpoints.set(address, endpoint)
+      }
     }
+    if (this.#options.slowStartMs) this.#ramp(now)
     this.#tiers = arrange([...this.#endpoints.values()], this.#options)
     this.#state = { at: snapshot.at, stale: snapshot.stale === true }
     this.#arrived(true)

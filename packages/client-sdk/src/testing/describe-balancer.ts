@@ -29,6 +29,14 @@ export function describeBalancer(name: string, factory: BalancerFactory, options
       expect(result.size).toBe(4)
     })
     if (options.weighted) {
+      it("follows a weight that grows, as under slow start", () => {
+        const growing = { ...candidate("new", 1), weight: 1 }
+        const before = shares(factory, [candidate("old", 10), growing])
+        growing.weight = 10
+        const after = shares(factory, [candidate("old", 10), growing])
+        expect(before.get("new")).toBeCloseTo(1 / 11, 1)
+        expect(after.get("new")).toBeCloseTo(0.5, 1)
+      })
       it("respects weights", () => {
         const result = shares(factory, [candidate("a", 10), candidate("b", 30), candidate("c", 60)])
         expect(result.get("a")).toBeCloseTo(0.1, 1)
