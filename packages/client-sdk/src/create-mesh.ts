@@ -2,9 +2,10 @@ import { randomUUID } from "node:crypto"
 import { type Clock, type Random, systemClock, systemRandom } from "@meshwork/contract"
 import type { BalancerFactory } from "./balancers/index.ts"
 import { roundRobin } from "./balancers/index.ts"
-import { type CircuitBreaker, circuitBreaker as circuitBreakerOf } from "./breaker/circuit-breaker.ts"
+import { type BreakerState, type CircuitBreaker, circuitBreaker as circuitBreakerOf } from "./breaker/circuit-breaker.ts"
 import { type Client, createClientForPool } from "./client/client.ts"
 import type { ClientOptions } from "./client/client-options.ts"
+import type { ClientObserver } from "./client/observer.ts"
 import { createUndiciTransport } from "./client/undici-transport.ts"
 import { createDiscoveryApi } from "./discovery-api/index.ts"
 import { createPool } from "./pool/create-pool.ts"
@@ -23,6 +24,8 @@ export interface MeshOptions {
   serviceName?: string
   /** Where this program runs; instances in the same zone are preferred. */
   zone?: string
+  /** Hears what the calls of all clients do, for metrics. */
+  observer?: ClientObserver
   clock?: Clock
   random?: Random
   /** One line when contact to the registry is lost or regained. Default: stderr. */
@@ -81,7 +84,7 @@ export function createMesh(options: MeshOptions): Mesh {
   const mesh: Mesh = {
     source,
     client(service, client = {}) {
-      const { balancer = roundRobin, whenAllFail, circuitBreaker = usualBreaker, slowStartMs = 0, ...rest } = client
+      const { balancer = roundRobin, whenAllFail, circuitBreaker = usualBreaker, slowStartMs = 0, observer = options.observer, ...rest } = client
       const zone = options.zone === undefined ? {} : { zone: options.zone }
       const pool = createPool({
         service,
@@ -93,10 +96,11 @@ export function createMesh(options: MeshOptions): Mesh {
         ...zone,
         ...(whenAllFail ? { whenAllFail } : {}),
         ...(circuitBreaker ? { circuitBreaker } : {}),
+        ...(observer?.breaker ? { onBreaker: (state: BreakerState) => observer.breaker?.(service, state) } : {}),
       })
       pools.add(pool)
       const name = options.serviceName === undefined ? {} : { serviceName: options.serviceName }
-      return createClientForPool({ clock, random, transport, ...name, ...rest, pool })
+      return createClientForPool({ clock, random, transport, ...name, ...rest, ...(observer ? { observer } : {}), pool })
     },
     async register(register) {
       const registration = new RegistrationKeeper(register, { api, clock, random, boot, load: processLoad, log })

@@ -7,7 +7,8 @@ import type { Strategy } from "../strategies/strategy.ts"
 import { classify, type Verdict } from "./classify.ts"
 import { type Hop, redirectOf } from "./redirect.ts"
 import { retryAfterMs } from "./retry-after.ts"
-import type { AttemptOutcome, CallPlan } from "./run-call.ts"
+import type { ClientObserver } from "./observer.ts"
+import type { AttemptOutcome, CallPlan, RunObserver } from "./run-call.ts"
 import type { Transport, TransportResponse } from "./transport.ts"
 
 /** What the calls of a client share, settled once. */
@@ -22,6 +23,8 @@ export interface CallSettings {
   readonly connectionAttempts: number
   readonly idleTimeoutMs: number
   readonly emitSystemHeaders: boolean
+  readonly observer: ClientObserver | undefined
+  readonly runObserver: RunObserver | undefined
 }
 
 /** What one call asks for. */
@@ -84,6 +87,10 @@ export class Call implements CallPlan<Answer>, DelayCall {
     this.random = settings.random
   }
 
+  get observer(): RunObserver | undefined {
+    return this.#settings.runObserver
+  }
+
   get about(): DelayCall {
     return this
   }
@@ -142,16 +149,24 @@ export class Call implements CallPlan<Answer>, DelayCall {
       // What cannot be sent at all says nothing about the instance either.
       const innocent = error.code === "aborted" || error.code === "invalid_request"
       picked.done({ result: innocent ? "aborted" : "failure", refused })
+      this.#observe(error.code, begin)
       return { kind: "failed", error }
     }
     const latencyMs = clock.monotonic() - begin
     const load = response.headers.get("x-meshwork-load")
+    this.#observe(String(response.status), begin)
     const accepted = this.#accepts(response)
     const result = accepted ? "success" : "failure"
     picked.done(load === null ? { result, latencyMs } : { result, latencyMs, load })
     if (!accepted) return this.#rejected(response, endpoint.address)
     this.strategy.delay.learn?.(this, latencyMs, true)
     return this.#follow(hop, { response, address: endpoint.address }, picked, { deadline, signal })
+  }
+
+  #observe(status: string, begin: number): void {
+    const { observer } = this.#settings
+    if (observer?.attempt === undefined) return
+    observer.attempt({ service: this.service, method: this.method, path: this.path, status, durationMs: this.clock.monotonic() - begin })
   }
 
   /** Goes where an accepted answer sends the call. */

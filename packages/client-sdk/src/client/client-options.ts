@@ -4,6 +4,7 @@ import type { Deadline } from "../deadline.ts"
 import type { RequestPriority } from "../priority.ts"
 import type { Strategy, StrategyByMethod } from "../strategies/strategy.ts"
 import type { Verdict } from "./classify.ts"
+import type { ClientObserver } from "./observer.ts"
 import type { QueryValue } from "./request-target.ts"
 import type { Transport } from "./transport.ts"
 
@@ -34,6 +35,8 @@ export interface ClientOptions {
   /** Statuses that are judged otherwise than usual. */
   verdictForStatus?: Readonly<Record<number, Verdict>>
   headers?: Readonly<Record<string, string>>
+  /** Hears what calls do, for metrics. */
+  observer?: ClientObserver
   clock?: Clock
   random?: Random
   /** Sends the requests; not closed with the client. Default: connections of the client's own. */

@@ -1,15 +1,16 @@
-import { type Clock, systemClock, systemRandom } from "@meshwork/contract"
+import { type Clock, MeshError, systemClock, systemRandom } from "@meshwork/contract"
 import { retryBudget } from "../budget/retry-budget.ts"
 import { currentContext } from "../context.ts"
 import { Deadline } from "../deadline.ts"
 import type { Pool } from "../pool/pool.ts"
 import { effectivePriority } from "../priority.ts"
 import { byMethod, sequential, single, type Strategy, strategyFor } from "../strategies/strategy.ts"
-import { Call, type CallParts, type CallSettings } from "./call.ts"
+import { type Answer, Call, type CallParts, type CallSettings } from "./call.ts"
 import type { CallOptions, ClientOptions } from "./client-options.ts"
+import type { ClientObserver } from "./observer.ts"
 import { requestTarget } from "./request-target.ts"
 import { Response } from "./response.ts"
-import { runCall } from "./run-call.ts"
+import { runCall, type RunObserver } from "./run-call.ts"
 import type { Transport } from "./transport.ts"
 import { createUndiciTransport } from "./undici-transport.ts"
 
@@ -62,6 +63,8 @@ class PoolClient implements Client {
       connectionAttempts: options.connectionAttempts ?? 3,
       idleTimeoutMs: options.idleTimeoutMs ?? 60_000,
       emitSystemHeaders,
+      observer: options.observer,
+      runObserver: options.observer && runObserver(options.observer, pool.service),
     }
     const headers = lowerCased({}, options.headers)
     if (options.serviceName !== undefined) headers["x-service-name"] = options.serviceName
@@ -98,8 +101,25 @@ class PoolClient implements Client {
   async request(method: string, path: string, options: CallOptions = {}): Promise<Response> {
     const begin = this.#clock.monotonic()
     const call = new Call(this.#settings, this.#parts(method, path, options))
-    const { response, address } = await runCall(call)
+    const { response, address } = await (this.#settings.observer?.call === undefined ? runCall(call) : this.#observed(call, begin))
     return new Response(response, { elapsedMs: this.#clock.monotonic() - begin, attempts: call.sent, endpoint: address, deadline: call.deadline })
+  }
+
+  async #observed(call: Call, begin: number): Promise<Answer> {
+    const { observer, pool } = this.#settings
+    const tell = (status: string, breaker: boolean): void => {
+      const { method, path } = call
+      observer?.call?.({ service: pool.service, method, path, status, durationMs: this.#clock.monotonic() - begin, breaker })
+    }
+    try {
+      const answer = await runCall(call)
+      tell(String(answer.response.status), answer.response.headers.get("x-circuit-breaker") !== null)
+      return answer
+    } catch (error) {
+      const { code } = MeshError.from(error)
+      tell(code, code === "circuit_open")
+      throw error
+    }
   }
 
   #parts(method: string, path: string, options: CallOptions): CallParts {
@@ -135,6 +155,14 @@ class PoolClient implements Client {
   #strategy(method: string, repeatable: boolean, options: CallOptions): Strategy {
     if (options.strategy) return strategyFor(options.strategy, method)
     return strategyFor(this.#options.strategy ?? usual, repeatable ? "GET" : method)
+  }
+}
+
+function runObserver(observer: ClientObserver, service: string): RunObserver {
+  return {
+    retry: () => observer.retry?.(service),
+    hedge: (won) => observer.hedge?.(service, won),
+    budgetExhausted: () => observer.budgetExhausted?.(service),
   }
 }
 

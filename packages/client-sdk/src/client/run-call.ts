@@ -27,8 +27,17 @@ export interface CallPlan<R> {
   readonly about: DelayCall
   /** Makes an attempt within its own deadline; `signal` aborts when its answer is of no use any more. */
   attempt(deadline: Deadline, signal: AbortSignal | undefined): Promise<AttemptOutcome<R>>
+  /** Hears of retries, hedges and an empty budget. */
+  readonly observer?: RunObserver | undefined
   /** Frees an answer that nobody gets. */
   discard(response: R): void
+}
+
+/** What a run tells while it goes on. */
+export interface RunObserver {
+  retry(): void
+  hedge(won: boolean): void
+  budgetExhausted(): void
 }
 
 /**
@@ -47,6 +56,8 @@ class CallRun<R> {
   #started = 0
   #round = 1
   #underWay = 0
+  /** Attempts started beside others. */
+  #hedges = 0
   /** Of hedged attempts under way. */
   readonly #cancels = new Set<AbortController>()
   #timer: Timer | undefined
@@ -72,7 +83,9 @@ class CallRun<R> {
     this.#start()
   }
 
-  readonly #start = (): void => {
+  readonly #start = (): void => this.#launch(false)
+
+  #launch(hedge: boolean): void {
     const { strategy, deadline, lowTimeoutMs, signal } = this.#plan
     if (deadline.remainingMs < lowTimeoutMs) return this.#tooLate()
     const share = strategy.share(deadline, this.#started++, strategy.attempts)
@@ -84,13 +97,14 @@ class CallRun<R> {
       useless = signal ? AbortSignal.any([signal, cancel.signal]) : cancel.signal
     }
     this.#underWay++
-    void this.#attempt(share, useless, cancel)
+    if (hedge) this.#hedges++
+    void this.#attempt(share, useless, cancel, hedge)
     if (strategy.hedged) this.#scheduleHedge(this.#wait(strategy.delay))
   }
 
-  async #attempt(share: Deadline, signal: AbortSignal | undefined, cancel: AbortController | undefined): Promise<void> {
+  async #attempt(share: Deadline, signal: AbortSignal | undefined, cancel: AbortController | undefined, hedge: boolean): Promise<void> {
     try {
-      this.#settle(await this.#plan.attempt(share, signal), cancel)
+      this.#settle(await this.#plan.attempt(share, signal), cancel, hedge)
     } catch (thrown) {
       this.#fault(thrown)
     }
@@ -113,7 +127,7 @@ class CallRun<R> {
     this.#reject(MeshError.from(thrown))
   }
 
-  #settle(outcome: AttemptOutcome<R>, cancel: AbortController | undefined): void {
+  #settle(outcome: AttemptOutcome<R>, cancel: AbortController | undefined, hedge: boolean): void {
     this.#underWay--
     if (cancel) this.#cancels.delete(cancel)
     if (this.#over) {
@@ -127,7 +141,7 @@ class CallRun<R> {
       if (this.#last !== undefined) this.#plan.discard(this.#last)
       this.#last = outcome.response
       if (outcome.kind === "accepted") {
-        this.#finish()
+        this.#finish(hedge)
         return this.#resolve(outcome.response)
       }
       if (outcome.retryAfterMs) this.#notBefore = Math.max(this.#notBefore, this.#plan.clock.monotonic() + outcome.retryAfterMs)
@@ -143,7 +157,11 @@ class CallRun<R> {
     if (this.#closed || (!again && strategy.repeat === undefined)) return this.#end()
     const wait = this.#wait(again ? (strategy.hedged ? undefined : strategy.delay) : strategy.repeat, again ? this.#started : this.#round)
     if (!this.#fits(wait)) return this.#end()
-    if (budget && !budget.spend(retryCost, clock.monotonic())) return this.#end()
+    if (budget && !budget.spend(retryCost, clock.monotonic())) {
+      this.#plan.observer?.budgetExhausted()
+      return this.#end()
+    }
+    this.#plan.observer?.retry()
     if (!again) {
       this.#started = 0
       this.#round++
@@ -163,7 +181,8 @@ class CallRun<R> {
     if (wait > 0) return this.#scheduleHedge(wait)
     const { budget, clock, deadline, lowTimeoutMs } = this.#plan
     if (this.#closed || deadline.remainingMs < lowTimeoutMs) return
-    if (budget === undefined || budget.spend(hedgeCost, clock.monotonic())) this.#start()
+    if (budget === undefined || budget.spend(hedgeCost, clock.monotonic())) this.#launch(true)
+    else this.#plan.observer?.budgetExhausted()
   }
 
   /** Time to the next attempt: as long as the delay says, and not before servers asked for it. */
@@ -201,7 +220,9 @@ class CallRun<R> {
   }
 
   /** Stops whatever still waits or runs. */
-  #finish(): void {
+  #finish(wonByHedge = false): void {
+    if (this.#over) return
+    for (let hedge = 0; hedge < this.#hedges; hedge++) this.#plan.observer?.hedge(wonByHedge && hedge === 0)
     this.#over = true
     this.#timer?.cancel()
     this.#plan.signal?.removeEventListener("abort", this.#onAbort)

@@ -11,7 +11,7 @@ import {
 } from "@meshwork/contract"
 import type { Balancer, BalancerFactory } from "../balancers/index.ts"
 import { p2c } from "../balancers/index.ts"
-import type { Breaker, CircuitBreaker, Passage } from "../breaker/circuit-breaker.ts"
+import type { Breaker, BreakerState, CircuitBreaker, Passage } from "../breaker/circuit-breaker.ts"
 import type { Candidate, Outcome, Picked, PickOptions, Pool } from "./pool.ts"
 import { PoolEndpoint } from "./pool-endpoint.ts"
 import { arrange, type Tiers } from "./tiers.ts"
@@ -33,6 +33,8 @@ export interface PoolOptions {
   slowStartMs?: number
   /** The breaker of each instance. Default none. */
   circuitBreaker?: CircuitBreaker
+  /** Hears of every change of state of a breaker. */
+  onBreaker?: (state: BreakerState) => void
   clock?: Clock
   random?: Random
   /** One line when the source fails. */
@@ -51,6 +53,7 @@ class SourcedPool implements Pool {
   readonly #options: PoolOptions
   readonly #clock: Clock
   readonly #balancer: Balancer
+  readonly #breaker: CircuitBreaker | undefined
   readonly #endpoints = new Map<string, PoolEndpoint>()
   readonly #stop = new AbortController()
   readonly #first: Promise<boolean>
@@ -65,6 +68,8 @@ class SourcedPool implements Pool {
     this.service = options.service
     this.#options = options
     this.#clock = options.clock ?? systemClock
+    const { circuitBreaker, onBreaker } = options
+    this.#breaker = circuitBreaker && (() => circuitBreaker(onBreaker))
     this.#balancer = (options.balancer ?? p2c)(options.random ?? systemRandom)
     this.#first = new Promise((resolve) => {
       this.#arrived = resolve
@@ -160,7 +165,7 @@ class SourcedPool implements Pool {
       const known = this.#endpoints.get(address)
       if (known) known.update(instance, now)
       else {
-        const endpoint = new PoolEndpoint(instance, this.#options.circuitBreaker)
+        const endpoint = new PoolEndpoint(instance, this.#breaker)
         // Those of the first snapshot serve already.
         if (this.#state !== null) endpoint.servingSince = now
         this.#endpoints.set(address, endpoint)

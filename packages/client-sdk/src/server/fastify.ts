@@ -3,7 +3,8 @@ import { IncomingContext, type MeshContextOptions, tooLate } from "./incoming-co
 
 interface RequestLike {
   headers: Readonly<Record<string, string | string[] | undefined>>
-  routeOptions?: { config?: unknown }
+  method: string
+  routeOptions?: { config?: unknown; url?: string | undefined }
 }
 
 interface ReplyLike {
@@ -12,7 +13,7 @@ interface ReplyLike {
   header(name: string, value: string): ReplyLike
   send(body: unknown): unknown
   readonly sent: boolean
-  readonly raw: { once(event: "close", listener: () => void): unknown }
+  readonly raw: { statusCode: number; readonly writableFinished: boolean; once(event: "close", listener: () => void): unknown }
 }
 
 /** What of a Fastify instance the plugin uses; told structurally, so that this package needs no Fastify. */
@@ -30,6 +31,7 @@ export type FastifyContext = (app: FastifyLike, options: unknown, done: () => vo
 export function meshContext(options: MeshContextOptions = {}): FastifyContext {
   const incoming = new IncomingContext(options)
   const onRequest = (request: RequestLike, reply: ReplyLike, done: () => void): void => {
+    incoming.observe(request.headers, request.method, reply.raw, () => request.routeOptions?.url ?? "other")
     const config = request.routeOptions?.config as { timeoutMs?: unknown } | undefined
     const context = incoming.read(request.headers, typeof config?.timeoutMs === "number" ? config.timeoutMs : undefined)
     if (context === undefined) return refuse(reply)

@@ -13,7 +13,24 @@ export interface MeshContextOptions {
   cancelOnTimeout?: boolean
   /** Read `X-Request-Timeout` and `X-Request-Priority`. Default true. */
   readSystemHeaders?: boolean
+  /** Hears of every request that was answered, for metrics. */
+  observer?: ServerObserver
   clock?: Clock
+}
+
+/** One request that was answered, or whose caller went away. */
+export interface ObservedRequest {
+  /** `X-Service-Name` in lower case, or `unknown`. */
+  client: string
+  method: string
+  /** The route, not the path. */
+  path: string
+  status: string
+  durationMs: number
+}
+
+export interface ServerObserver {
+  request(request: ObservedRequest): void
 }
 
 type IncomingHeaders = Readonly<Record<string, string | string[] | undefined>>
@@ -26,6 +43,7 @@ export class IncomingContext {
   readonly #lowTimeoutMs: number
   readonly #readHeaders: boolean
   readonly #clock: Clock
+  readonly #observer: ServerObserver | undefined
 
   constructor(options: MeshContextOptions) {
     this.#timeoutMs = options.timeoutMs ?? 20_000
@@ -33,6 +51,19 @@ export class IncomingContext {
     this.cancelOnTimeout = options.cancelOnTimeout ?? false
     this.#readHeaders = options.readSystemHeaders ?? true
     this.#clock = options.clock ?? systemClock
+    this.#observer = options.observer
+  }
+
+  /** Tells the observer, if there is one, when the request is over; `route` is asked then. */
+  observe(headers: IncomingHeaders, method: string, response: ObservedResponse, route: () => string): void {
+    const observer = this.#observer
+    if (observer === undefined) return
+    const begin = this.#clock.monotonic()
+    const client = first(headers["x-service-name"])?.toLowerCase() ?? "unknown"
+    response.once("close", () => {
+      const status = response.writableFinished ? String(response.statusCode) : "aborted"
+      observer.request({ client, method, path: route(), status, durationMs: this.#clock.monotonic() - begin })
+    })
   }
 
   /** The context a request brings; undefined when too little time is left to begin. */
@@ -43,6 +74,12 @@ export class IncomingContext {
     const priority = this.#readHeaders ? parsePriority(first(headers["x-request-priority"])) : undefined
     return { deadline, ...(priority === undefined ? {} : { priority }) }
   }
+}
+
+interface ObservedResponse {
+  statusCode: number
+  readonly writableFinished: boolean
+  once(event: "close", listener: () => void): unknown
 }
 
 /** The answer to a request whose time is over. */

@@ -8,13 +8,19 @@ export type NodeHandler = (request: IncomingMessage, response: ServerResponse, n
 /** Wraps a handler; called with a request it is Express middleware itself. */
 export type NodeContext = ((handler: NodeHandler) => (request: IncomingMessage, response: ServerResponse) => void) & NodeHandler
 
+export interface NodeContextOptions extends MeshContextOptions {
+  /** The route of a request, for metrics; never its path. Default: Express's, else `other`. */
+  routeOf?: (request: IncomingMessage) => string
+}
+
 /**
  * Gives every request its context: deadline from `X-Request-Timeout`, priority, both inherited by every client call in the handler.
  * `createServer(meshContext()(handler))`, or `app.use(meshContext())` in Express.
  */
-export function meshContext(options: MeshContextOptions = {}): NodeContext {
+export function meshContext(options: NodeContextOptions = {}): NodeContext {
   const incoming = new IncomingContext(options)
   const enter = (request: IncomingMessage, response: ServerResponse, work: () => unknown): void => {
+    incoming.observe(request.headers, request.method ?? "", response, () => (options.routeOf ?? expressRoute)(request))
     const context = incoming.read(request.headers)
     if (context === undefined) return refuse(response)
     incoming.load.enter()
@@ -28,6 +34,11 @@ export function meshContext(options: MeshContextOptions = {}): NodeContext {
     return (request: IncomingMessage, answer: ServerResponse) => enter(request, answer, () => first(request, answer))
   }
   return wrap as NodeContext
+}
+
+function expressRoute(request: IncomingMessage): string {
+  const { baseUrl = "", route } = request as { baseUrl?: string; route?: { path?: unknown } }
+  return typeof route?.path === "string" ? `${baseUrl}${route.path}` : "other"
 }
 
 function cancelAt(context: CallContext, response: ServerResponse): AbortSignal {

@@ -1,7 +1,7 @@
 import { type Clock, systemClock, systemRandom } from "@meshwork/contract"
 import { roundRobin } from "../balancers/index.ts"
 import { type Client, createClientForPool } from "../client/client.ts"
-import { circuitBreaker as circuitBreakerOf } from "../breaker/circuit-breaker.ts"
+import { type BreakerState, circuitBreaker as circuitBreakerOf } from "../breaker/circuit-breaker.ts"
 import type { MeshClientOptions } from "../create-mesh.ts"
 import { createPool } from "../pool/create-pool.ts"
 import { createStaticSource } from "../sources/static-source.ts"
@@ -46,9 +46,11 @@ export function fakeMesh(options: FakeMeshOptions): FakeMesh {
     transport,
     client(service, own = {}) {
       const scripted = transport(service)
-      const { balancer = roundRobin, whenAllFail, circuitBreaker = circuitBreakerOf(), random = systemRandom, ...rest } = own
-      const choices = { ...(whenAllFail ? { whenAllFail } : {}), ...(circuitBreaker ? { circuitBreaker } : {}) }
-      const pool = createPool({ service, source, balancer, clock, random, ...choices })
+      const { balancer = roundRobin, whenAllFail, circuitBreaker = circuitBreakerOf(), random = systemRandom, slowStartMs = 0, ...rest } = own
+      const { observer } = own
+      const choices = { ...(whenAllFail ? { whenAllFail } : {}), ...(circuitBreaker ? { circuitBreaker } : {}), slowStartMs }
+      const watched = observer?.breaker ? { onBreaker: (state: BreakerState) => observer.breaker?.(service, state) } : {}
+      const pool = createPool({ service, source, balancer, clock, random, ...choices, ...watched })
       const client = createClientForPool({ clock, random, transport: scripted, ...rest, pool })
       clients.add(client)
       return client
