@@ -1,7 +1,7 @@
 import { createServer, type IncomingMessage, type Server, ServerResponse } from "node:http"
 import type { AddressInfo } from "node:net"
 import type { Duplex } from "node:stream"
-import type { Pool } from "@meshwork/client-sdk/pool"
+import { type Pool, type RetryBudget, retryBudget } from "@meshwork/client-sdk/pool"
 import { type Clock, MeshError, systemClock } from "@meshwork/contract"
 import { Backends } from "./backends.ts"
 import { type ExplainedRequest, type Explanation, explain } from "./explain.ts"
@@ -58,6 +58,8 @@ class HttpGateway implements Gateway {
   readonly #log: GatewayLog
   readonly #router: Router
   readonly #pools: ReadonlyMap<Route, Pool>
+  /** What repeats are paid from, one for each service. */
+  readonly #budgets: ReadonlyMap<Route, RetryBudget>
   readonly #stats: Stats
   readonly #backends: Backends
   readonly #parts: ExchangeParts
@@ -77,6 +79,7 @@ class HttpGateway implements Gateway {
     this.#log = options.log ?? (() => {})
     this.#router = compileRoutes(options.routes)
     this.#pools = new Map(this.#router.routes.map((route) => [route, options.pool(route)]))
+    this.#budgets = budgetsOf(this.#router.routes)
     this.#stats = new Stats(this.#router.routes)
     this.#trusted = peerList(settings.trustedProxies ?? [])
     this.#meshPeer = settings.meshPeers === undefined ? isNearby : peerList(settings.meshPeers)
@@ -246,7 +249,8 @@ class HttpGateway implements Gateway {
     const head = forwardHead(request.rawHeaders, peer, admitted.authority)
     this.#inFlight++
     const pool = this.#pools.get(route) as Pool
-    void new Exchange(this.#parts, { request, response, route, pool, admitted, head, expectsContinue, ...(upgrade ? { upgrade } : {}) }).run()
+    const budget = this.#budgets.get(route) as RetryBudget
+    void new Exchange(this.#parts, { request, response, route, pool, budget, admitted, head, expectsContinue, ...(upgrade ? { upgrade } : {}) }).run()
   }
 
   #peer(request: IncomingMessage): Peer {
@@ -269,6 +273,18 @@ class HttpGateway implements Gateway {
     this.#stats.record(undefined, 404, 0)
     sendError(response, new MeshError("no_route", `no route for ${request.method} ${target.split("?", 1)[0]}`), { accept: request.headers.accept })
   }
+}
+
+/** One bucket for each service: it holds what a burst of lost requests needs, filled by traffic, and little at the start. */
+function budgetsOf(routes: readonly Route[]): Map<Route, RetryBudget> {
+  const services = new Map<string, RetryBudget>()
+  return new Map(
+    routes.map((route) => {
+      const budget = services.get(route.service) ?? retryBudget({ capacity: 100, initial: 10 })
+      services.set(route.service, budget)
+      return [route, budget]
+    }),
+  )
 }
 
 function refuseSocket(socket: Duplex, status: number, why: string): void {

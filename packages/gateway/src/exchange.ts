@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http"
 import type { Socket } from "node:net"
 import type { Duplex } from "node:stream"
-import type { Pool } from "@meshwork/client-sdk/pool"
+import type { Pool, RetryBudget } from "@meshwork/client-sdk/pool"
 import { type Clock, MeshError, type Timer } from "@meshwork/contract"
 import { Attempt, type AttemptListener, type Loss } from "./attempt.ts"
 import type { Backends } from "./backends.ts"
@@ -38,6 +38,8 @@ export interface RoutedRequest {
   response: ServerResponse
   route: Route
   pool: Pool
+  /** Pays for repeats; the caller's own count too. */
+  budget: RetryBudget
   admitted: Admitted
   head: ForwardHead
   /** The caller waits for 100 Continue. */
@@ -80,7 +82,10 @@ export class Exchange implements AttemptListener {
 
   /** Makes the first attempt. Never rejects: every end is an answer or a cut connection. */
   async run(): Promise<void> {
-    const { response, pool, head } = this.#routed
+    const { response, pool, head, budget } = this.#routed
+    // A repeat by the caller is a repeat: both sides together stay within one budget.
+    if (head.attempt === 1) budget.earn(this.#begin)
+    else budget.charge(1, this.#begin)
     response.on("close", () => this.#callerGone())
     response.on("error", () => {})
     if (head.timeoutMs !== undefined && head.timeoutMs <= lowTimeoutMs) return this.#late()
@@ -241,7 +246,8 @@ export class Exchange implements AttemptListener {
     const streaming = this.#body === request
     if (how === "never-sent") return !streaming || !request.readableDidRead
     const repeatable = idempotent.has(request.method ?? "") || head.idempotencyKey
-    return repeatable && !streaming && head.attempt === 1 && this.#attempts < route.attempts
+    const allowed = repeatable && !streaming && head.attempt === 1 && this.#attempts < route.attempts
+    return allowed && this.#routed.budget.spend(1, this.#parts.clock.monotonic())
   }
 
   #noConnection(attempt: Attempt, timeIsUp: boolean): void {

@@ -35,3 +35,13 @@ it("earns nothing for time while many come", () => {
 it.each([{ capacity: -1 }, { perRequest: Number.NaN }, { perSecond: -0.1 }])("refuses %j", (options) => {
   expect(() => retryBudget(options)).toThrow(RangeError)
 })
+
+it("starts with what it is told, and goes into debt for what others repeated", () => {
+  const budget = retryBudget({ capacity: 100, initial: 2 })
+  expect(budget.tokens).toBe(2)
+  budget.charge(5, 0)
+  expect(budget.tokens).toBe(-3)
+  expect(budget.spend(1, 0)).toBe(false)
+  for (let n = 0; n < 1000; n++) budget.charge(1, 0)
+  expect(budget.tokens).toBe(-100)
+})

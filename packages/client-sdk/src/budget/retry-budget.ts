@@ -1,6 +1,8 @@
 export interface RetryBudgetOptions {
-  /** Tokens it holds at most, and at the start. Default 10. */
+  /** Tokens it holds at most. Default 10. */
   capacity?: number
+  /** Tokens at the start. Default `capacity`. */
+  initial?: number
   /** Tokens for every ordinary request. Default 0.18. */
   perRequest?: number
   /** Tokens per second while fewer than 5 requests a second come. Default 1. */
@@ -13,7 +15,9 @@ export interface RetryBudget {
   earn(now: number): void
   /** Takes `cost` tokens, or none and says false. @param now monotonic ms */
   spend(cost: number, now: number): boolean
-  /** Tokens at hand. */
+  /** Takes `cost` tokens for what was repeated elsewhere already, into debt where need be. @param now monotonic ms */
+  charge(cost: number, now: number): void
+  /** Tokens at hand; below 0 in debt. */
   readonly tokens: number
 }
 
@@ -43,14 +47,14 @@ class TokenBucket implements RetryBudget {
   #tokens: number
   #filledAt: number | undefined
 
-  constructor({ capacity = 10, perRequest = 0.18, perSecond = 1 }: RetryBudgetOptions) {
-    for (const [name, value] of Object.entries({ capacity, perRequest, perSecond })) {
+  constructor({ capacity = 10, initial = capacity, perRequest = 0.18, perSecond = 1 }: RetryBudgetOptions) {
+    for (const [name, value] of Object.entries({ capacity, initial, perRequest, perSecond })) {
       if (!(value >= 0)) throw new RangeError(`${name} is a number of tokens from 0, found ${value}`)
     }
     this.#capacity = capacity
     this.#perRequest = perRequest
     this.#perSecond = perSecond
-    this.#tokens = capacity
+    this.#tokens = Math.min(initial, capacity)
   }
 
   get tokens(): number {
@@ -69,6 +73,11 @@ class TokenBucket implements RetryBudget {
     if (this.#tokens < cost) return false
     this.#tokens -= cost
     return true
+  }
+
+  charge(cost: number, now: number): void {
+    this.#fill(now)
+    this.#tokens = Math.max(-this.#capacity, this.#tokens - cost)
   }
 
   #fill(now: number): void {
