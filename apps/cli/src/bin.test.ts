@@ -8,6 +8,16 @@ it("is built and says its version", async () => {
   expect(output.stdout).toMatch(/^\d+\.\d+\.\d+\n$/)
 })
 
+it("shows its help without loading schemas, parsers and servers", async () => {
+  const hook = `import { registerHooks } from "node:module"
+    registerHooks({ load(url, context, next) { if (/node_modules/.test(url)) process.stderr.write(url + "\\n"); return next(url, context) } })`
+  const { output, ended } = spawnMeshwork(["--help"], { NODE_OPTIONS: `--import data:text/javascript,${encodeURIComponent(hook)}` })
+  expect(await ended).toBe(0)
+  expect(output.stderr).toContain("commander")
+  const others = output.stderr.split("\n").filter((url) => url !== "" && !/\/node_modules\/commander\//.test(url))
+  expect(others).toEqual([])
+})
+
 it("a reader that has seen enough ends it silently", async () => {
   const { child, output, ended } = spawnMeshwork(["discovery", "--help"])
   child.stdout?.destroy()

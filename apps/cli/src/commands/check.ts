@@ -12,8 +12,6 @@ interface CheckOptions {
 
 /** `meshwork check`. */
 export const checkCommand: CommandDefinition = command<CheckOptions>({
-  path: ["check"],
-  summary: "validate a configuration file, and say what would surprise",
   options: [configOption("meshwork.yaml"), formatOption()],
   async run(context, options) {
     const { errors, warnings } = inspect(options.config, context)

@@ -23,8 +23,6 @@ const columns: readonly Column<JournalEntry>[] = [
 
 /** `meshwork journal`. */
 export const journalCommand: CommandDefinition = command<JournalOptions>({
-  path: ["journal"],
-  summary: "show what happened in the registry, newest last: who did what, when and why",
   options: [
     textOption("--service <name>", "MESHWORK_SERVICE", "only what happened in this service"),
     textOption("--id <id>", "MESHWORK_ID", "only what happened to this instance"),
