@@ -35,7 +35,8 @@ function chapter(): string {
       const head = `## \`meshwork ${words.join(" ")}\`\n\n${summary.charAt(0).toUpperCase()}${summary.slice(1)}.\n\n`
       const described = named.map(({ name, text }) => `- ${name}: ${text}\n`)
       const shown = examples.length === 0 ? "" : `\n\`\`\`sh\n${examples.map((line) => `meshwork ${line}\n`).join("")}\`\`\`\n`
-      return `${head}${described.length === 0 ? "" : `${described.join("")}\n`}| option | variable | what |\n|---|---|---|\n${rows.join("")}${shown}`
+      const table = rows.length === 0 ? "" : `| option | variable | what |\n|---|---|---|\n${rows.join("")}`
+      return `${head}${described.length === 0 ? "" : `${described.join("")}${table === "" ? "" : "\n"}`}${table}${shown}`
     })
     .join("\n")
 }

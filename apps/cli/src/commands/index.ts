@@ -62,6 +62,11 @@ export const commands: readonly CommandEntry[] = [
     summary: "validate a configuration file, and say what would surprise",
     load: async () => (await import("./check.ts")).checkCommand,
   },
+  {
+    path: ["completion"],
+    summary: "print a script that completes commands and options in a shell",
+    load: async () => (await import("./completion.ts")).completionCommand,
+  },
 ]
 
 /** What the first word of a command of two words stands for. */
