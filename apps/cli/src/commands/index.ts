@@ -58,6 +58,16 @@ export const commands: readonly CommandEntry[] = [
     load: async () => (await import("./journal.ts")).journalCommand,
   },
   {
+    path: ["stats"],
+    summary: "show what a gateway has counted, route by route; from discovery servers, who serves",
+    load: async () => (await import("./stats.ts")).statsCommand,
+  },
+  {
+    path: ["explain"],
+    summary: "ask a gateway where a request would go, and why",
+    load: async () => (await import("./explain.ts")).explainCommand,
+  },
+  {
     path: ["check"],
     summary: "validate a configuration file, and say what would surprise",
     load: async () => (await import("./check.ts")).checkCommand,
