@@ -24,6 +24,26 @@ it("a reader that has seen enough ends it silently", async () => {
   expect([await ended, output.stderr]).toEqual([0, ""])
 })
 
+it("a watch whose reader is gone ends silently at the next change", async () => {
+  const server = spawnMeshwork(["discovery", "--storage", "memory"], { MESHWORK_DISCOVERY_PORT: "0" })
+  const url = () => /http:\/\/127\.0\.0\.1:\d+/.exec(server.output.stderr)?.[0] ?? ""
+  await until(
+    () => url() !== "",
+    () => server.output.stderr,
+  )
+  const register = (name: string) =>
+    spawnMeshwork(["service", "register", "--server", url(), "--service-type", "t", "--service-name", name, "--service-location", "h:1"]).ended
+  await register("a")
+  const { child, output, ended } = spawnMeshwork(["service", "watch", "--server", url()])
+  await until(
+    () => output.stdout !== "",
+    () => output.stderr,
+  )
+  child.stdout?.destroy()
+  expect(await register("b")).toBe(0)
+  expect([await ended, output.stderr]).toEqual([0, ""])
+})
+
 it("a discovery server runs until a signal, however often it comes", async () => {
   const { child, output, ended } = spawnMeshwork(["discovery", "--storage", "memory"], { MESHWORK_DISCOVERY_PORT: "0" })
   await until(
