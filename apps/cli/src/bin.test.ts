@@ -8,9 +8,39 @@ it("is built and says its version", async () => {
   expect(output.stdout).toMatch(/^\d+\.\d+\.\d+\n$/)
 })
 
+it("shows its help without loading schemas, parsers and servers", async () => {
+  const hook = `import { registerHooks } from "node:module"
+    registerHooks({ load(url, context, next) { if (/node_modules/.test(url)) process.stderr.write(url + "\\n"); return next(url, context) } })`
+  const { output, ended } = spawnMeshwork(["--help"], { NODE_OPTIONS: `--import data:text/javascript,${encodeURIComponent(hook)}` })
+  expect(await ended).toBe(0)
+  expect(output.stderr).toContain("commander")
+  const others = output.stderr.split("\n").filter((url) => url !== "" && !/\/node_modules\/commander\//.test(url))
+  expect(others).toEqual([])
+})
+
 it("a reader that has seen enough ends it silently", async () => {
   const { child, output, ended } = spawnMeshwork(["discovery", "--help"])
   child.stdout?.destroy()
+  expect([await ended, output.stderr]).toEqual([0, ""])
+})
+
+it("a watch whose reader is gone ends silently at the next change", async () => {
+  const server = spawnMeshwork(["discovery", "--storage", "memory"], { MESHWORK_DISCOVERY_PORT: "0" })
+  const url = () => /http:\/\/127\.0\.0\.1:\d+/.exec(server.output.stderr)?.[0] ?? ""
+  await until(
+    () => url() !== "",
+    () => server.output.stderr,
+  )
+  const register = (name: string) =>
+    spawnMeshwork(["service", "register", "--server", url(), "--service-type", "t", "--service-name", name, "--service-location", "h:1"]).ended
+  await register("a")
+  const { child, output, ended } = spawnMeshwork(["service", "watch", "--server", url()])
+  await until(
+    () => output.stdout !== "",
+    () => output.stderr,
+  )
+  child.stdout?.destroy()
+  expect(await register("b")).toBe(0)
   expect([await ended, output.stderr]).toEqual([0, ""])
 })
 

@@ -1,5 +1,4 @@
-import { ConfigError } from "@meshwork/config"
-import { MeshError } from "@meshwork/contract"
+import { MeshError } from "@meshwork/contract/mesh-error"
 import { CommanderError } from "commander"
 import type { CliContext } from "./context.ts"
 import { printable } from "./table.ts"
@@ -11,7 +10,8 @@ export const exitCodes = { done: 0, failed: 1, usage: 2 } as const
 export function reportFailure(context: CliContext, error: unknown): number {
   // commander has already written its own.
   if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.done : exitCodes.usage
-  if (ConfigError.is(error)) {
+  if (MeshError.is(error) && "issues" in error) {
+    // The errors of a configuration file, a line each.
     context.stderr.write(`${printableLines(error.message)}\n`)
     return exitCodes.usage
   }

@@ -1,4 +1,4 @@
-import { systemClock } from "@meshwork/contract"
+import { systemClock } from "@meshwork/contract/clock"
 import type { CliContext } from "./context.ts"
 import { runCli } from "./program.ts"
 

@@ -1,11 +1,11 @@
 import type { Option } from "commander"
-import type { CommandDefinition } from "./command.ts"
+import type { CommandEntry, LoadedCommand } from "./command.ts"
 
 /**
  * The arguments with the options of a command that stand before or between its words moved behind them, so that
  * `service --server URL list` is `service list --server URL`. What is no option of any command with these words stays where it is.
  */
-export function optionsBehindCommand(commands: readonly CommandDefinition[], args: readonly string[]): readonly string[] {
+export function optionsBehindCommand(commands: readonly LoadedCommand[], args: readonly string[]): readonly string[] {
   const words: string[] = []
   const moved: string[] = []
   for (let index = 0; index < args.length; index++) {
@@ -27,6 +27,19 @@ export function optionsBehindCommand(commands: readonly CommandDefinition[], arg
     }
   }
   return [...words, ...moved]
+}
+
+/** The command that the arguments name with their first words. Undefined where they name none, `mixed` where an option comes before that is known. */
+export function commandOf(commands: readonly CommandEntry[], args: readonly string[]): CommandEntry | "mixed" | undefined {
+  const words: string[] = []
+  for (const arg of args) {
+    if (arg.startsWith("-")) return /^(-h|--help|-V|--version)$/.test(arg) ? undefined : "mixed"
+    words.push(arg)
+    const candidates = commands.filter(({ path }) => words.every((word, at) => path[at] === word))
+    const found = candidates.find(({ path }) => path.length === words.length)
+    if (found !== undefined || candidates.length === 0) return found
+  }
+  return undefined
 }
 
 /** Whether a flag is one of the option's spellings. */

@@ -58,6 +58,17 @@ export function serverOption(): Option {
     .argParser(parseUrls)
 }
 
+/** `--gateway`: the admin port of a gateway by URL. */
+export function adminOption(): VariableOption {
+  const option = new VariableOption("--gateway <url>", "admin port of a gateway", "MESHWORK_ADMIN_URL")
+  option.default("http://127.0.0.1:8009").argParser((text: string) => {
+    const [url = "", ...others] = parseUrls(text)
+    if (others.length > 0) throw new InvalidArgumentError("It takes one URL.")
+    return url
+  })
+  return option
+}
+
 /** `--token` and `--token-file`: what changes need where the servers have a token. */
 export function tokenOptions(): Option[] {
   const token = new VariableOption("--token <token>", "token that changes need", "MESHWORK_TOKEN").conflicts("tokenFile")

@@ -1,10 +1,10 @@
 import { readFileSync } from "node:fs"
 import { Command } from "commander"
-import type { CommandDefinition } from "./command.ts"
+import { type CommandEntry, loaded, type LoadedCommand } from "./command.ts"
 import { commands, groups } from "./commands/index.ts"
 import type { CliContext } from "./context.ts"
 import { exitCodes, reportFailure } from "./failure.ts"
-import { optionsBehindCommand } from "./option-order.ts"
+import { commandOf, optionsBehindCommand } from "./option-order.ts"
 import { applyVariables } from "./options.ts"
 
 /** Version of this package. */
@@ -16,17 +16,26 @@ function version(): string {
 /** Runs the command line; returns the exit code. Never rejects. */
 export async function runCli(args: readonly string[], context: CliContext): Promise<number> {
   let code: number = exitCodes.done
-  const program = createProgram(context, (result) => (code = result))
   try {
-    await program.parseAsync(optionsBehindCommand(commands, args), { from: "user" })
+    const asked = withoutHelpWord(args)
+    const named = commandOf(commands, asked)
+    const ready = await Promise.all((named === "mixed" ? commands : named === undefined ? [] : [named]).map(loaded))
+    const program = createProgram(context, ready, (result) => (code = result))
+    await program.parseAsync(named === "mixed" ? optionsBehindCommand(ready, asked) : asked, { from: "user" })
     return code
   } catch (error) {
     return reportFailure(context, error)
   }
 }
 
-/** The program with every command; `done` hears the exit code of the one that ran. */
-export function createProgram(context: CliContext, done: (code: number) => void): Command {
+/** `help service list` as `service list --help`. */
+function withoutHelpWord(args: readonly string[]): readonly string[] {
+  const at = args[0] === "help" ? 0 : args[1] === "help" && Object.hasOwn(groups, args[0] ?? "") ? 1 : -1
+  return at === -1 ? args : [...args.slice(0, at), ...args.slice(at + 1), "--help"]
+}
+
+/** The program with every command, of which those that are `ready` can be called; `done` hears the exit code of the one that ran. */
+export function createProgram(context: CliContext, ready: readonly LoadedCommand[], done: (code: number) => void): Command {
   const program = new Command("meshwork")
     .description("A service mesh without sidecars: registry, health checks, gateway.")
     .version(version(), "-V, --version", "show the version")
@@ -41,21 +50,32 @@ export function createProgram(context: CliContext, done: (code: number) => void)
       getErrHasColors: () => context.colour,
     })
     .addHelpText("after", "\nExit codes: 0 done, 1 failed, 2 wrong usage. Every option has a MESHWORK_… variable.")
-  for (const definition of commands) addCommand(program, definition, context, done)
+    .helpCommand("help [command]", "show help for a command")
+    .configureHelp({ subcommandTerm: (command) => command.name() })
+  for (const entry of commands) {
+    const command = addCommand(program, entry)
+    const definition = ready.find(({ path }) => path.join(" ") === entry.path.join(" "))
+    if (definition !== undefined) define(command, definition, context, done)
+  }
   return program
 }
 
-function addCommand(program: Command, definition: CommandDefinition, context: CliContext, done: (code: number) => void): void {
+function addCommand(program: Command, { path, summary }: CommandEntry): Command {
   let parent = program
-  for (const word of definition.path.slice(0, -1)) {
+  for (const word of path.slice(0, -1)) {
     parent = parent.commands.find((command) => command.name() === word) ?? parent.command(word).description(groups[word] ?? word)
   }
-  const command = parent.command(definition.path.at(-1) ?? "").description(definition.summary)
-  for (const [name, description] of Object.entries(definition.args))
+  return parent.command(path.at(-1) ?? "").description(summary)
+}
+
+function define(command: Command, definition: LoadedCommand, context: CliContext, done: (code: number) => void): void {
+  for (const [name, description] of Object.entries(definition.args)) {
     command.argument(name.endsWith("?") ? `[${name.slice(0, -1)}]` : `<${name}>`, description)
+  }
   for (const option of definition.options) command.addOption(option)
-  if (definition.examples.length > 0)
+  if (definition.examples.length > 0) {
     command.addHelpText("after", `\nExamples:\n${definition.examples.map((line) => `  meshwork ${line}\n`).join("")}`)
+  }
   command.action(async () => {
     applyVariables(command, context.env)
     const code = await definition.run(context, command.opts(), command.args)

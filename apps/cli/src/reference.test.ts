@@ -1,11 +1,13 @@
 import { readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { expect, it } from "vitest"
-import { commands } from "./commands/index.ts"
+import { loaded } from "./command.ts"
+import { commands as entries } from "./commands/index.ts"
 import { VariableOption } from "./options.ts"
 import { createProgram } from "./program.ts"
 import { fakeContext } from "./testing/fake-context.ts"
 
+const commands = await Promise.all(entries.map(loaded))
 const markers = /(<!-- commands -->\n)(.*)(<!-- end of commands -->)/s
 const file = join(import.meta.dirname, "../../../docs/reference/command-line.md")
 // UPDATE_REFERENCE=1 writes the chapter instead of comparing it.
@@ -33,7 +35,8 @@ function chapter(): string {
       const head = `## \`meshwork ${words.join(" ")}\`\n\n${summary.charAt(0).toUpperCase()}${summary.slice(1)}.\n\n`
       const described = named.map(({ name, text }) => `- ${name}: ${text}\n`)
       const shown = examples.length === 0 ? "" : `\n\`\`\`sh\n${examples.map((line) => `meshwork ${line}\n`).join("")}\`\`\`\n`
-      return `${head}${described.length === 0 ? "" : `${described.join("")}\n`}| option | variable | what |\n|---|---|---|\n${rows.join("")}${shown}`
+      const table = rows.length === 0 ? "" : `| option | variable | what |\n|---|---|---|\n${rows.join("")}`
+      return `${head}${described.length === 0 ? "" : `${described.join("")}${table === "" ? "" : "\n"}`}${table}${shown}`
     })
     .join("\n")
 }
@@ -55,7 +58,7 @@ it("every option has a variable of the mesh", () => {
 })
 
 it("the program has every command of the list under its words", () => {
-  const program = createProgram(fakeContext(), () => {})
+  const program = createProgram(fakeContext(), commands, () => {})
   for (const { path } of commands) {
     let here = program
     for (const word of path) {

@@ -10,10 +10,20 @@ import {
 
 const maxConcurrentReads = 16
 
+/** How many instances a service has. */
+export interface ServiceCounts {
+  name: string
+  instances: number
+  serving: number
+  revision: number
+}
+
 /** What commands ask of discovery servers. Everything rejects with errors that name the servers. */
 export interface ServerConnection {
   /** Names of all services. */
   services(): Promise<string[]>
+  /** All services with their counts. */
+  counts(): Promise<ServiceCounts[]>
   /** The instances of these services, in their order. */
   instances(services: readonly string[]): Promise<Instance[]>
   instance(key: InstanceKey): Promise<InstanceDetail>
@@ -33,11 +43,10 @@ export async function openServer(urls: readonly string[], token?: string): Promi
   const explain = (error: unknown): never => {
     throw explained(urls.join(", "), error)
   }
+  const counts = async () => (await api.call("listServices", {}).catch(explain)).body.services
   return {
-    async services() {
-      const { body } = await api.call("listServices", {}).catch(explain)
-      return body.services.map((service) => service.name)
-    },
+    services: async () => (await counts()).map(({ name }) => name),
+    counts,
     async instances(services) {
       const lists: Instance[][] = []
       let next = 0

@@ -16,8 +16,6 @@ interface DiscoveryOptions {
 
 /** `meshwork discovery`. */
 export const discoveryCommand: CommandDefinition = command<DiscoveryOptions>({
-  path: ["discovery"],
-  summary: "run a discovery server",
   options: [
     configOption(),
     textOption("--host <host>", "MESHWORK_DISCOVERY_HOST", "address to bind (default 127.0.0.1)"),

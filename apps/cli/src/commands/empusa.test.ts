@@ -1,4 +1,9 @@
-import { createServer } from "node:net"
+import { execFileSync } from "node:child_process"
+import { mkdtempSync, readFileSync, rmSync } from "node:fs"
+import { connect, createServer } from "node:net"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { createServer as createTlsServer } from "node:tls"
 import { createServer as createWebServer } from "node:http"
 import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from "vitest"
 import { run } from "../testing/fake-context.ts"
@@ -287,6 +292,42 @@ describe.skipIf(!hasEtcd())("on a real etcd", () => {
     ])
     expect(output.stderr.match(/trying again/g)).toHaveLength(1)
   }, 40_000)
+
+  it("speaks TLS with the certificates of --ca-bundle, and with no other server", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "meshwork-ca-"))
+    onTestFinished(() => rmSync(folder, { recursive: true }))
+    const [key, cert] = [join(folder, "key.pem"), join(folder, "cert.pem")]
+    const subject = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1", "-days", "2"]
+    execFileSync("openssl", ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", cert, ...subject], { stdio: "ignore" })
+    const front = createTlsServer({ key: readFileSync(key), cert: readFileSync(cert) }, (socket) => {
+      const back = connect(Number(etcd.endpoint.split(":")[1]), "127.0.0.1")
+      socket.on("error", () => back.destroy()).pipe(back)
+      back.on("error", () => socket.destroy()).pipe(socket)
+    })
+    await new Promise<void>((resolve) => front.listen(0, "127.0.0.1", resolve))
+    onTestFinished(() => void front.close())
+    const { port } = front.address() as { port: number }
+    const env = { EMPUSA_ETCD_ENDPOINT: `127.0.0.1:${port}`, EMPUSA_ETCD_PROTOCOL: "https", EMPUSA_TREE_ROOT: "/tls" }
+    const trusted = await run(["service", "list", "--format", "json"], { env: { ...env, REQUESTS_CA_BUNDLE: cert } })
+    expect(trusted).toEqual({ code: 0, stdout: "[]\n", stderr: "" })
+    const url = await run([
+      "service",
+      "list",
+      "--etcd-endpoint",
+      `https://127.0.0.1:${port}`,
+      "--tree-root",
+      "/tls",
+      "--ca-bundle",
+      cert,
+      "--format",
+      "json",
+    ])
+    expect([url.code, url.stdout]).toEqual([0, "[]\n"])
+    const untrusted = await run(["service", "list"], { env })
+    expect([untrusted.code, untrusted.stderr]).toEqual([1, `meshwork: no etcd at 127.0.0.1:${port}: DEPTH_ZERO_SELF_SIGNED_CERT\n`])
+    const plain = await run(["service", "list"], { env: { ...env, EMPUSA_ETCD_PROTOCOL: "http" } })
+    expect([plain.code, plain.stderr.split("\n").length]).toEqual([1, 2])
+  })
 
   it("uses every endpoint: the next one where one is down or silent", async () => {
     const silent = createServer(() => {})

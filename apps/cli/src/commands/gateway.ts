@@ -15,8 +15,6 @@ interface GatewayOptions {
 
 /** `meshwork gateway`. */
 export const gatewayCommand: CommandDefinition = command<GatewayOptions>({
-  path: ["gateway"],
-  summary: "run a gateway",
   options: [
     configOption(),
     textOption("--host <host>", "MESHWORK_GATEWAY_HOST", "address to bind (default 127.0.0.1)"),

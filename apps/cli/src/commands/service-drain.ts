@@ -13,8 +13,6 @@ interface DrainOptions extends TargetOptions, AddressOptions {
 
 /** `meshwork service drain`. */
 export const serviceDrainCommand: CommandDefinition = command<DrainOptions>({
-  path: ["service", "drain"],
-  summary: "send an instance nothing new; what is in flight goes on",
   args: addressArgs,
   options: [
     textOption("--disable", "MESHWORK_DISABLE", "never use it, not even where nothing else serves"),

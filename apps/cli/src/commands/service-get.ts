@@ -14,8 +14,6 @@ interface GetOptions extends TargetOptions, AddressOptions {
 
 /** `meshwork service get`. */
 export const serviceGetCommand: CommandDefinition = command<GetOptions>({
-  path: ["service", "get"],
-  summary: "show everything about one instance",
   args: addressArgs,
   options: [...addressOptions(), ...targetOptions(), formatOption()],
   examples: ["service get orders 127.0.0.1:9001", "service get orders 127.0.0.1:9001 --format json"],

@@ -22,8 +22,6 @@ const columns: readonly Column<EtcdService>[] = [
 
 /** `meshwork service list`. */
 export const serviceListCommand: CommandDefinition = command<ListOptions>({
-  path: ["service", "list"],
-  summary: "list instances and how they stand; from etcd, what is registered and how long it holds",
   options: [
     new VariableOption("--service-type, --service <name>", "only the instances of this service", "MESHWORK_SERVICE", "EMPUSA_SERVICE_TYPE"),
     ...targetOptions(),

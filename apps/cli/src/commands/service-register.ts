@@ -21,8 +21,6 @@ interface RegisterOptions extends TargetOptions, AddressOptions {
 
 /** `meshwork service register`. */
 export const serviceRegisterCommand: CommandDefinition = command<RegisterOptions>({
-  path: ["service", "register"],
-  summary: "register an instance, or replace what is registered under its name",
   options: [
     ...addressOptions(),
     new VariableOption("--service-location <host:port>", "where it serves", "MESHWORK_SERVICE_LOCATION", "EMPUSA_SERVICE_LOCATION"),

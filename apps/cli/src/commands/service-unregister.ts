@@ -9,8 +9,6 @@ interface UnregisterOptions extends TargetOptions, AddressOptions {
 
 /** `meshwork service unregister`. */
 export const serviceUnregisterCommand: CommandDefinition = command<UnregisterOptions>({
-  path: ["service", "unregister"],
-  summary: "remove an instance; no failure when it is not there",
   args: addressArgs,
   options: [...addressOptions(), ...targetOptions(), formatOption()],
   examples: ["service unregister --service-type orders --service-name o1", "service unregister orders 127.0.0.1:9001"],

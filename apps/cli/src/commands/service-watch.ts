@@ -20,8 +20,6 @@ const pauseMs = 1000
 
 /** `meshwork service watch`. */
 export const serviceWatchCommand: CommandDefinition = command<WatchOptions>({
-  path: ["service", "watch"],
-  summary: "print every change as it happens, one line each, until Ctrl-C",
   args: { "services...?": "names of services; none = all" },
   options: [
     new VariableOption("--service-type, --service <name>", "the service, where none is named", "MESHWORK_SERVICE", "EMPUSA_SERVICE_TYPE"),

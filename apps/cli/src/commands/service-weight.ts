@@ -12,8 +12,6 @@ interface WeightOptions extends TargetOptions, AddressOptions {
 
 /** `meshwork service weight`. */
 export const serviceWeightCommand: CommandDefinition = command<WeightOptions>({
-  path: ["service", "weight"],
-  summary: "give an instance another share of the requests; wins over its own wish until taken back",
   args: { ...addressArgs, "weight?": "from 1 to 100; an instance has 1 unless it says otherwise" },
   options: [
     textOption("--undo, --reset", "MESHWORK_UNDO", "go back to the instance's own weight"),

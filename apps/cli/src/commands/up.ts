@@ -18,8 +18,6 @@ interface UpOptions {
 
 /** `meshwork up`. */
 export const upCommand: CommandDefinition = command<UpOptions>({
-  path: ["up"],
-  summary: "run discovery and gateway in one process",
   options: [
     configOption("meshwork.yaml"),
     portOption("--port", "MESHWORK_GATEWAY_PORT", "port of the gateway"),
