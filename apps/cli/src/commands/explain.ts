@@ -1,42 +1,57 @@
 import { MeshError } from "@meshwork/contract"
+import type { ExplainedRequest, Explanation, InstanceVerdict, RouteVerdict } from "@meshwork/gateway-server"
 import { openAdmin } from "../admin-connection.ts"
 import { command, type CommandDefinition } from "../command.ts"
+import { readConfiguration } from "../configuration.ts"
 import type { CliContext } from "../context.ts"
-import { adminOption, formatOption, type OutputFormat, textOption } from "../options.ts"
+import { adminOption, configOption, formatOption, type OutputFormat, textOption } from "../options.ts"
 import { type Column, formatTable, printable } from "../table.ts"
 
 interface ExplainOptions {
   gateway: string
+  /** A file in place of a gateway. */
+  config?: string
   host?: string
   format: OutputFormat
-}
-
-/** What `GET /explain` of a gateway says, as far as it is shown. Everything can be absent. */
-interface Explanation {
-  route?: string | null
-  why?: string
-  considered?: { name?: string; service?: string; matches?: boolean; why?: string }[]
-  instances?: { id?: string; address?: string; standing?: string; breaker?: string; weight?: number; in_flight?: number; why?: string }[]
-  pick?: string | null
 }
 
 /** `meshwork explain`. */
 export const explainCommand: CommandDefinition = command<ExplainOptions>({
   args: { "request...": 'what is asked for: a path or URL, with the method in front where it is not GET, such as "POST /orders"' },
-  options: [adminOption(), textOption("--host <host>", "MESHWORK_HOST", "the Host it is asked for with"), formatOption()],
-  examples: ['explain "GET /api/orders/7"', "explain POST http://shop.example/api/orders", "explain /api/orders --host shop.example --format json"],
+  options: [adminOption(), configOption(), textOption("--host <host>", "MESHWORK_HOST", "the Host it is asked for with"), formatOption()],
+  examples: [
+    'explain "GET /api/orders/7"',
+    "explain POST http://shop.example/api/orders",
+    "explain /api/orders --host shop.example --format json",
+    "explain /api/orders -c meshwork.yaml",
+  ],
   async run(context, options, args) {
     const { method, path, host = options.host } = requestOf(args)
-    const admin = openAdmin(options.gateway, context.clock)
-    const explanation = (await admin.get("/explain", { method, path, ...(host === undefined ? {} : { host }) }).catch((error: unknown) => {
-      if (!MeshError.is(error) || error.code !== "not_found") throw error
-      throw new MeshError("not_found", `the gateway at ${options.gateway} explains no requests: ${error.message}`, { cause: error })
-    })) as Explanation
+    const request = { method, path, ...(host === undefined ? {} : { host }) }
+    const explanation = options.config === undefined ? await ask(context, options.gateway, request) : await askFile(context, options.config, request)
     if (options.format === "json") context.stdout.write(`${JSON.stringify(explanation, null, 2)}\n`)
-    else write(context, `${method} ${path}`, explanation)
+    else write(context, explanation)
     return undefined
   },
 })
+
+/** Asks a gateway that runs. */
+async function ask(context: CliContext, url: string, request: ExplainedRequest): Promise<Explanation> {
+  const answer = await openAdmin(url, context.clock)
+    .get("/explain", { ...request })
+    .catch((error: unknown) => {
+      if (!MeshError.is(error) || error.code !== "not_found") throw error
+      throw new MeshError("not_found", `the gateway at ${url} explains no requests: ${error.message}`, { cause: error })
+    })
+  return answer as unknown as Explanation
+}
+
+/** Asks a configuration: which instances there are only a gateway that runs can tell. */
+async function askFile(context: CliContext, file: string, request: ExplainedRequest): Promise<Explanation> {
+  const config = readConfiguration(context, file)
+  const { explainConfig } = await import("@meshwork/gateway-server")
+  return explainConfig(config, request)
+}
 
 /** Method, path and host of what was typed. */
 export function requestOf(args: readonly string[]): { method: string; path: string; host?: string } {
@@ -57,29 +72,30 @@ export function requestOf(args: readonly string[]): { method: string; path: stri
   return { method: method.toUpperCase(), path: path.startsWith("/") ? path : `/${path}`, host }
 }
 
-type Considered = NonNullable<Explanation["considered"]>[number]
-type Candidate = NonNullable<Explanation["instances"]>[number]
-
-const routeColumns: readonly Column<Considered>[] = [
-  { title: "ROUTE", text: ({ name }) => name ?? "", shrinkTo: 10 },
-  { title: "SERVICE", text: ({ service }) => service ?? "", shrinkTo: 10 },
-  { title: "MATCHES", text: ({ matches }) => (matches ? "yes" : "no") },
-  { title: "WHY", text: ({ why }) => why ?? "", shrinkTo: 12 },
+const routeColumns: readonly Column<RouteVerdict>[] = [
+  { title: "ROUTE", text: ({ route }) => route, shrinkTo: 10 },
+  { title: "SERVICE", text: ({ service }) => service, shrinkTo: 10 },
+  { title: "WINS", text: ({ wins }) => (wins ? "yes" : "no") },
+  { title: "WHY", text: ({ why }) => why, shrinkTo: 12 },
 ]
 
-const candidateColumns: readonly Column<Candidate>[] = [
-  { title: "INSTANCE", text: ({ id }) => id ?? "", shrinkTo: 12 },
-  { title: "ADDRESS", text: ({ address }) => address ?? "", shrinkTo: 12 },
-  { title: "STANDING", text: ({ standing }) => standing ?? "" },
+const instanceColumns: readonly Column<InstanceVerdict>[] = [
+  { title: "INSTANCE", text: ({ id }) => id, shrinkTo: 12 },
+  { title: "ADDRESS", text: ({ address }) => address, shrinkTo: 12 },
+  { title: "USED", text: ({ eligible }) => (eligible ? "yes" : "no") },
+  { title: "STANDING", text: ({ standing }) => standing },
   { title: "BREAKER", text: ({ breaker }) => breaker ?? "" },
-  { title: "WEIGHT", text: ({ weight }) => String(weight ?? "") },
-  { title: "IN FLIGHT", text: ({ in_flight }) => String(in_flight ?? "") },
-  { title: "WHY", text: ({ why }) => why ?? "", shrinkTo: 12 },
+  { title: "WEIGHT", text: ({ weight }) => String(weight) },
+  { title: "IN FLIGHT", text: ({ in_flight }) => String(in_flight) },
+  { title: "LATENCY", text: ({ latency_ms }) => (latency_ms === 0 ? "" : `${latency_ms} ms`) },
+  { title: "WHY", text: ({ why }) => why, shrinkTo: 12 },
 ]
 
-function write({ stdout }: CliContext, request: string, { route, why, considered = [], instances = [], pick }: Explanation): void {
-  stdout.write(`${printable(`${request} goes to ${route ?? "no route"}${why === undefined ? "" : `: ${why}`}`)}\n`)
+function write({ stdout }: CliContext, explanation: Explanation): void {
+  const { method, host, path, route, upstream_path: upstream, considered, others, instances, outcome } = explanation
+  stdout.write(`${printable(`${method} ${path} (Host: ${host}): ${outcome}`)}\n`)
+  if (route !== null) stdout.write(`${printable(`route ${route}${upstream === null || upstream === path ? "" : `, as ${upstream}`}`)}\n`)
   if (considered.length > 0) stdout.write(`\n${formatTable(routeColumns, considered, stdout.columns)}`)
-  if (instances.length > 0) stdout.write(`\n${formatTable(candidateColumns, instances, stdout.columns)}`)
-  if (route !== null && route !== undefined) stdout.write(`\n${printable(pick ? `${pick} would be asked now` : "no instance would be asked now")}\n`)
+  if (others > 0) stdout.write(`${others} other route${others === 1 ? " has" : "s have"} another path\n`)
+  if (instances !== null && instances.length > 0) stdout.write(`\n${formatTable(instanceColumns, instances, stdout.columns)}`)
 }

@@ -1,5 +1,8 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { createServer, type Server } from "node:http"
 import type { AddressInfo } from "node:net"
+import { tmpdir } from "node:os"
+import { dirname, join } from "node:path"
 import { parseConfig } from "@meshwork/config"
 import { runDiscovery, type RunningDiscovery } from "@meshwork/discovery-server"
 import { runGateway, type RunningGateway } from "@meshwork/gateway-server"
@@ -115,50 +118,41 @@ describe("stats", () => {
 })
 
 describe("explain", () => {
-  const explanation = {
-    request: { method: "POST", path: "/a/1", host: "shop.test" },
-    route: "/a/*",
-    why: "the longest prefix that matches",
-    considered: [
-      { name: "/a/*", service: "a", matches: true, why: "the path begins with /a" },
-      { name: "/b/*", service: "b", matches: false, why: "the path does not begin with /b" },
-    ],
-    instances: [{ id: "i1", address: "h:1", standing: "serving", breaker: "closed", weight: 1, in_flight: 2, why: "registered" }],
-    pick: "i1",
-  }
-
-  async function explaining(answer: unknown, status = 200) {
-    const asked: string[] = []
-    const server = await listen((request, response) => {
-      asked.push(request.url ?? "")
-      response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(answer))
-    })
-    onTestFinished(() => server.close().closeAllConnections())
-    return { asked, url: `http://127.0.0.1:${portOf(server)}` }
-  }
-
   it("shows the route that wins, those that were considered, and the instances", async () => {
-    const { asked, url } = await explaining(explanation)
-    const { code, stdout } = await run(["explain", "POST http://shop.test/a/1?x=1", "--gateway", url])
-    expect([code, asked]).toEqual([0, ["/explain?method=POST&path=%2Fa%2F1%3Fx%3D1&host=shop.test"]])
-    expect(stdout).toMatch(/^POST \/a\/1\?x=1 goes to \/a\/\*: the longest prefix that matches\n/)
-    expect(stdout).toMatch(/\n\/b\/\* +b +no +the path does not begin with \/b\n/)
-    expect(stdout).toMatch(/\ni1 +h:1 +serving +closed +1 +2 +registered\n/)
-    expect(stdout).toMatch(/\ni1 would be asked now\n$/)
-    const json = await run(["explain", "/a/1", "--host", "h", "--format", "json", "--gateway", url])
-    expect([JSON.parse(json.stdout), asked[1]]).toEqual([explanation, "/explain?method=GET&path=%2Fa%2F1&host=h"])
+    const { code, stdout, stderr } = await run(["explain", "POST http://shop.test/a/1?x=1", "--gateway", gateway.adminUrl])
+    expect([code, stderr]).toEqual([0, ""])
+    const address = `127.0.0.1:${portOf(backend)}`
+    expect(stdout).toMatch(`POST /a/1?x=1 (Host: shop.test): goes to ${address} at ${address}, the only instance of a that may be used\nroute /a/*\n`)
+    expect(stdout).toMatch(/\n\/a\/\* +a +yes +the most particular route that matches\n/)
+    expect(stdout).toMatch(new RegExp(`\n${address} +${address} +yes +serving +closed +1 +0 `))
+    const json = await run(["explain", "/a/1", "--host", "h", "--format", "json", "--gateway", gateway.adminUrl])
+    expect(JSON.parse(json.stdout)).toMatchObject({ method: "GET", host: "h", path: "/a/1", route: "/a/*", instances: [{ address }] })
   })
 
-  it("says when no route is found, and when no instance would be asked", async () => {
-    const none = await explaining({ route: null, why: "no route matches" })
-    expect((await run(["explain", "/x", "--gateway", none.url])).stdout).toBe("GET /x goes to no route: no route matches\n")
-    const empty = await explaining({ ...explanation, instances: [], pick: null })
-    expect((await run(["explain", "/x", "--gateway", empty.url])).stdout).toMatch(/\nno instance would be asked now\n$/)
+  it("says when no route is found, and what the guard refuses", async () => {
+    expect((await run(["explain", "/x", "--gateway", gateway.adminUrl])).stdout).toBe(
+      "GET /x (Host: localhost): no route: no route has this path\n1 other route has another path\n",
+    )
+    expect((await run(["explain", "/a/../b", "--gateway", gateway.adminUrl])).stdout).toContain("refused with 400: the path has a dot segment")
+  })
+
+  it("explains a file without any gateway", async () => {
+    const file = join(mkdtempSync(join(tmpdir(), "meshwork-explain-")), "m.yaml")
+    onTestFinished(() => rmSync(dirname(file), { recursive: true }))
+    writeFileSync(
+      file,
+      "services: { a: { instances: [h] } }\nroutes: [{ pathPrefix: /a, service: a, stripPrefix: true }, { path: /a/x, service: a }]\n",
+    )
+    const { code, stdout } = await run(["explain", "/a/1", "-c", file])
+    expect([code, stdout.split("\n").slice(0, 2)]).toEqual([0, ["GET /a/1 (Host: localhost): goes to a", "route /a/*, as /1"]])
+    expect((await run(["explain", "/a/x", "-c", file])).stdout).toMatch(/\/a\/\* +a +no +\/a\/x wins: an exact path comes before a prefix/)
   })
 
   it("a gateway that does not explain is told in one line", async () => {
     const problem = { type: "urn:meshwork:error:not_found", title: "Not found", status: 404, detail: "the admin API has /stats", code: "not_found" }
-    const { url } = await explaining(problem, 404)
+    const server = await listen((_, response) => response.writeHead(404, { "content-type": "application/json" }).end(JSON.stringify(problem)))
+    onTestFinished(() => server.close().closeAllConnections())
+    const url = `http://127.0.0.1:${portOf(server)}`
     const stderr = `meshwork: the gateway at ${url} explains no requests: the admin API has /stats\n`
     expect(await run(["explain", "/x", "--gateway", url])).toEqual({ code: 1, stdout: "", stderr })
   })
