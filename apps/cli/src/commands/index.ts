@@ -73,6 +73,11 @@ export const commands: readonly CommandEntry[] = [
     load: async () => (await import("./check.ts")).checkCommand,
   },
   {
+    path: ["drill", "rolling-restart"],
+    summary: "prove a deploy without a failed request: restart a service one instance after the other under load",
+    load: async () => (await import("./drill-rolling-restart.ts")).drillRollingRestartCommand,
+  },
+  {
     path: ["completion"],
     summary: "print a script that completes commands and options in a shell",
     load: async () => (await import("./completion.ts")).completionCommand,
@@ -80,4 +85,7 @@ export const commands: readonly CommandEntry[] = [
 ]
 
 /** What the first word of a command of two words stands for. */
-export const groups: Readonly<Record<string, string>> = { service: "look at services and their instances, register and steer them" }
+export const groups: Readonly<Record<string, string>> = {
+  service: "look at services and their instances, register and steer them",
+  drill: "prove what the mesh promises, with your own services",
+}
