@@ -24,14 +24,15 @@ export async function run() {
     }
     for (const contender of contenders) await measure(contender, 3000)
     for (let round = 0; round < rounds; round++) for (const contender of contenders) contender.rounds.push(await measure(contender, perRound))
+    for (const contender of contenders) contender.bytes = (await measure(contender, perRound, "&allocations")).bytes
     report(contenders)
   } finally {
     for (const each of running.toReversed()) await each.stop()
   }
 }
 
-async function measure({ port }, calls) {
-  return (await fetch(`http://127.0.0.1:${port}/?calls=${calls}`)).json()
+async function measure({ port }, calls, more = "") {
+  return (await fetch(`http://127.0.0.1:${port}/?calls=${calls}${more}`)).json()
 }
 
 function report(contenders) {
@@ -42,7 +43,7 @@ function report(contenders) {
     const ratio = median(contender.rounds.map((round, index) => round.cpu / base.rounds[index].cpu))
     const rate = median(contender.rounds.map((round) => perRound / round.seconds))
     process.stdout.write(
-      `${contender.name.padEnd(32)} ${cpu.toFixed(1).padStart(6)} us CPU/call, ratio ${ratio.toFixed(2)}; ${rate.toFixed(0).padStart(6)} calls/s\n`,
+      `${contender.name.padEnd(32)} ${cpu.toFixed(1).padStart(6)} us CPU/call, ratio ${ratio.toFixed(2)}; ${rate.toFixed(0).padStart(6)} calls/s; ${(contender.bytes / 1024).toFixed(1).padStart(5)} KiB allocated/call\n`,
     )
   }
 }

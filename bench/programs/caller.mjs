@@ -52,12 +52,29 @@ async function meshwork(options) {
   return async () => (await client.get("/charges/{id}", { params: { id: 7 } })).text()
 }
 
+/** Begins to sample what is allocated, what is collected meanwhile included; the function it yields tells how many bytes it was. */
+async function startSampling() {
+  const { Session } = await import("node:inspector/promises")
+  const session = new Session()
+  session.connect()
+  const all = { includeObjectsCollectedByMajorGC: true, includeObjectsCollectedByMinorGC: true }
+  await session.post("HeapProfiler.startSampling", { samplingInterval: 8192, ...all })
+  return async () => {
+    const { profile } = await session.post("HeapProfiler.stopSampling")
+    session.disconnect()
+    const sum = (node) => node.selfSize + node.children.reduce((total, child) => total + sum(child), 0)
+    return sum(profile.head)
+  }
+}
+
 if (process.argv[2] === "--list") {
   process.stdout.write(JSON.stringify(Object.keys(variants)))
 } else {
   const call = await variants[VARIANT]()
   createServer(async (request, response) => {
-    const calls = Number(new URL(request.url, "http://x").searchParams.get("calls") ?? 0)
+    const asked = new URL(request.url, "http://x").searchParams
+    const calls = Number(asked.get("calls") ?? 0)
+    const allocated = asked.has("allocations") ? await startSampling() : undefined
     const before = process.cpuUsage()
     const begin = performance.now()
     let left = calls
@@ -66,6 +83,7 @@ if (process.argv[2] === "--list") {
     }
     await Promise.all(Array.from({ length: parallel }, worker))
     const { user, system } = process.cpuUsage(before)
-    response.end(JSON.stringify({ cpu: (user + system) / Math.max(1, calls), seconds: (performance.now() - begin) / 1000 }))
+    const bytes = allocated === undefined ? undefined : (await allocated()) / Math.max(1, calls)
+    response.end(JSON.stringify({ bytes, cpu: (user + system) / Math.max(1, calls), seconds: (performance.now() - begin) / 1000 }))
   }).listen(Number(PORT), "127.0.0.1")
 }

@@ -21,6 +21,6 @@ it.each<[(string | undefined)[], string]>(examples.filter((example) => promised(
   },
 )
 
-it("has five examples that run offline", () => {
-  expect(examples.filter((example) => promised(example).length > 0)).toHaveLength(5)
+it("has six examples that run offline", () => {
+  expect(examples.filter((example) => promised(example).length > 0)).toHaveLength(6)
 })

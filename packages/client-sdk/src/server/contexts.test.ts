@@ -1,3 +1,4 @@
+import express from "express"
 import fastify from "fastify"
 import { expect, it, onTestFinished } from "vitest"
 import { createClient } from "../client/fixed-endpoint.ts"
@@ -120,4 +121,33 @@ it("a deadline travels through two services and only shrinks", async () => {
   expect(inner?.remainingMs).toBeLessThanOrEqual(own?.remainingMs ?? 0)
   expect(inner?.remainingMs).toBeGreaterThan(1500)
   expect([own?.priority, inner?.priority]).toEqual(["low", "low"])
+})
+
+async function viaExpress(options: Parameters<typeof meshContext>[0] = {}): Promise<string> {
+  const app = express()
+  app.use(meshContext(options))
+  app.get("/charges/:id", (_request, response) => void response.json(told()))
+  app.get("/later", (_request, response, next) => {
+    setTimeout(() => (currentContext()?.priority === "high" ? response.json(told()) : next(new Error("the context is lost"))), 5)
+  })
+  return (await loopbackServer(app)).url
+}
+
+it("Express has the context in its handlers, later too, and refuses what is too late", async () => {
+  const url = await viaExpress()
+  for (const path of ["/charges/7", "/later"]) {
+    const response = await fetch(url + path, { headers: { "x-request-timeout": "1.5", "x-request-priority": "high" } })
+    expect(response.headers.get("x-meshwork-load")).toMatch(/^lag=/)
+    const { remainingMs, priority } = (await response.json()) as { remainingMs: number; priority: string }
+    expect([remainingMs > 1000 && remainingMs <= 1500, priority]).toEqual([true, "high"])
+  }
+  expect((await fetch(`${url}/later`, { headers: { "x-request-timeout": "0.001" } })).status).toBe(408)
+})
+
+it("Express tells metrics the route, not the path", async () => {
+  const seen: string[] = []
+  const url = await viaExpress({ observer: { request: ({ method, path, status }) => seen.push(`${method} ${path} ${status}`) } })
+  await (await fetch(`${url}/charges/7`)).text()
+  await (await fetch(`${url}/nothing/here`)).text()
+  await expect.poll(() => seen).toEqual(["GET /charges/:id 200", "GET other 404"])
 })
