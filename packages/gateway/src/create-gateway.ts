@@ -7,9 +7,10 @@ import { Backends } from "./backends.ts"
 import { type ExplainedRequest, type Explanation, explain } from "./explain.ts"
 import { answerUnderWay, Connections, endAfter } from "./connections.ts"
 import { Exchange, type ExchangeParts } from "./exchange.ts"
-import { admit } from "./guard.ts"
+import { type Admitted, admit } from "./guard.ts"
 import { forwardHead, type Peer } from "./headers.ts"
 import { isNearby, peerList, plainAddress } from "./peers.ts"
+import { onceKnown } from "./request-body.ts"
 import { sendBody, sendError } from "./replies.ts"
 import type { GatewayLog, GatewaySettings, Route, RouteSettings } from "./route-settings.ts"
 import { compileRoutes, type Router } from "./router.ts"
@@ -41,6 +42,12 @@ export interface Gateway {
   poolOf(route: Route): Pool
   readonly inFlight: number
 }
+
+const defaultHeadersTimeoutMs = 10_000
+
+/** What a caller expects before it sends its body. */
+type Expects = "continue" | "unknown" | undefined
+type Upgrade = { socket: Duplex; head: Buffer }
 
 /** Makes a gateway; nothing listens yet. */
 export function createGateway(options: GatewayOptions): Gateway {
@@ -159,7 +166,12 @@ class HttpGateway implements Gateway {
   }
 
   #createServer(): Server {
-    const { maxHeaderBytes = 16_384, headersTimeoutMs = 10_000, keepAliveTimeoutMs = 65_000, maxConnections = 20_000 } = this.#settings
+    const {
+      maxHeaderBytes = 16_384,
+      headersTimeoutMs = defaultHeadersTimeoutMs,
+      keepAliveTimeoutMs = 65_000,
+      maxConnections = 20_000,
+    } = this.#settings
     const server = createServer({
       maxHeaderSize: maxHeaderBytes,
       headersTimeout: headersTimeoutMs,
@@ -206,14 +218,36 @@ class HttpGateway implements Gateway {
     this.#handle(request, response, undefined, { socket, head })
   }
 
-  #handle(request: IncomingMessage, response: ServerResponse, expects?: "continue" | "unknown", upgrade?: { socket: Duplex; head: Buffer }): void {
+  #handle(request: IncomingMessage, response: ServerResponse, expects?: Expects, upgrade?: Upgrade): void {
     const { method = "", url = "" } = request
     if (this.#connections.isRefused(request.socket)) return
     if (response.socket === null) return this.#connections.waitForTurn(request, response, () => this.#handle(request, response, expects))
     const admitted = admit({ method, url, rawHeaders: request.rawHeaders, httpVersion: request.httpVersion }, this.#allowBody)
     if (typeof admitted === "string") return this.#refuse(request, response, admitted)
     if (expects === "unknown") return this.#refuse(request, response, "no expectation but 100-continue can be met", 417)
-    if (upgrade !== undefined && (method !== "GET" || admitted.hasBody)) return this.#refuse(request, response, "an upgrade is a GET without a body")
+    if (upgrade !== undefined && (method !== "GET" || admitted.hasBody || admitted.mustBeEmpty))
+      return this.#refuse(request, response, "an upgrade is a GET without a body")
+    if (admitted.mustBeEmpty) return this.#onceEmpty(request, response, expects, () => this.#route(request, response, admitted))
+    this.#route(request, response, admitted, expects, upgrade)
+  }
+
+  /** Goes on once the chunks of a request that must have no body turned out to be none. */
+  #onceEmpty(request: IncomingMessage, response: ServerResponse, expects: Expects, then: () => void): void {
+    const { socket } = request
+    if (expects === "continue") response.writeContinue()
+    const late = (): void => this.#refuse(request, response, "the request body did not arrive", 408)
+    const patience = this.#clock.timer(this.#settings.headersTimeoutMs ?? defaultHeadersTimeoutMs, late)
+    response.once("close", () => patience.cancel())
+    onceKnown(request, (empty) => {
+      patience.cancel()
+      if (this.#connections.isRefused(socket)) return
+      if (empty) then()
+      else this.#refuse(request, response, `${request.method} with a body`)
+    })
+  }
+
+  #route(request: IncomingMessage, response: ServerResponse, admitted: Admitted, expects?: Expects, upgrade?: Upgrade): void {
+    const { method = "" } = request
     const { statsPath } = this.#settings
     if (statsPath !== undefined && admitted.path === statsPath && method === "GET") return sendBody(response, 200, this.stats())
     if (this.#closing) response.shouldKeepAlive = false

@@ -21,6 +21,8 @@ export interface Admitted {
   readonly authority: string
   /** Whether a body follows. */
   readonly hasBody: boolean
+  /** Whether chunks follow that must turn out to be empty. */
+  readonly mustBeEmpty: boolean
 }
 
 const hostPattern = /^(?:[\w.~!$&'()*+;=%-]+|\[[0-9a-f:.]+\])(?::\d{0,5})?$/i
@@ -64,7 +66,8 @@ export function admit(request: GuardedRequest, allowBody: (method: string, host:
         return "the request target and the Host header name different hosts"
       authority ??= named
       const rest = absolute[2] as string
-      target = rest.charCodeAt(0) === 47 ? rest : `/${rest}`
+      // Without a path OPTIONS is about the server itself (RFC 9112, 3.2.4).
+      target = rest === "" && method === "OPTIONS" ? "*" : rest.charCodeAt(0) === 47 ? rest : `/${rest}`
     } else if (method === "CONNECT") return "CONNECT is not served here"
     else if (method !== "OPTIONS" || url !== "*") return "the request target is neither a path nor a URL"
   }
@@ -74,12 +77,13 @@ export function admit(request: GuardedRequest, allowBody: (method: string, host:
   if (targetFault !== undefined) return targetFault
   const hasBody = encoding !== undefined || (length !== undefined && Number(length) > 0)
   const host = authority === undefined ? "" : hostName(authority)
-  if (hasBody && (method === "GET" || method === "HEAD" || method === "TRACE") && !allowBody(method, host, path)) return `${method} with a body`
-  return { path, target, host, authority: authority ?? "", hasBody }
+  const mustBeEmpty = hasBody && (method === "GET" || method === "HEAD" || method === "TRACE") && !allowBody(method, host, path)
+  if (mustBeEmpty && encoding === undefined) return `${method} with a body`
+  return { path, target, host, authority: authority ?? "", hasBody: hasBody && !mustBeEmpty, mustBeEmpty }
 }
 
 function framingFault(httpVersion: string, length: string | undefined, encoding: string | undefined): string | undefined {
-  if (length !== undefined && !/^\d{1,15}$/.test(length)) return "the Content-Length is not one number"
+  if (length !== undefined && !/^0*\d{1,15}$/.test(length)) return "the Content-Length is not one number"
   if (encoding === undefined) return undefined
   if (encoding.toLowerCase() !== "chunked") return "the Transfer-Encoding is not chunked"
   if (httpVersion === "1.0") return "HTTP/1.0 has no Transfer-Encoding"
