@@ -186,7 +186,9 @@ class HttpGateway implements Gateway {
     } as Parameters<typeof createServer>[0])
     this.#connections.bound(server, maxConnections)
     server.on("request", (request: IncomingMessage, response: ServerResponse) => this.#handle(request, response))
-    server.on("checkContinue", (request: IncomingMessage, response: ServerResponse) => this.#handle(request, response, "continue"))
+    server.on("checkContinue", (request: IncomingMessage, response: ServerResponse) => {
+      this.#handle(request, response, request.headers.expect?.toLowerCase() === "100-continue" ? "continue" : "unknown")
+    })
     server.on("checkExpectation", (request: IncomingMessage, response: ServerResponse) => this.#handle(request, response, "unknown"))
     server.on("connect", (_request: IncomingMessage, socket: Duplex) => this.#connections.endWith(socket, 400, "CONNECT is not served here"))
     server.on("upgrade", (request: IncomingMessage, socket: Duplex, head: Buffer) => this.#upgrade(request, socket, head))

@@ -1,3 +1,4 @@
+import { isIPv6 } from "node:net"
 import { pathFault } from "./target-path.ts"
 
 /** What of a request the guard looks at; node:http's IncomingMessage has it. */
@@ -25,7 +26,8 @@ export interface Admitted {
   readonly mustBeEmpty: boolean
 }
 
-const hostPattern = /^(?:[\w.~!$&'()*+;=%-]+|\[[0-9a-f:.]+\])(?::\d{0,5})?$/i
+/** An IPv6 address in brackets, or a name whose escapes hide no control character; then a port, or none (RFC 3986, 3.2.2). */
+const hostPattern = /^(?:\[([0-9a-f:.]+)\]|(?:[\w.~!$&'()*+;=-]|%(?![01]|7f)[0-9a-f]{2})+)(?::\d{0,5})?$/i
 const absolutePattern = /^https?:\/\/([^/?]+)(.*)$/i
 const maxHeaders = 1000
 
@@ -96,7 +98,8 @@ function hostFault(host: string | undefined, httpVersion: string): string | unde
 }
 
 function isAuthority(text: string): boolean {
-  if (!hostPattern.test(text)) return false
+  const parts = hostPattern.exec(text)
+  if (parts === null || (parts[1] !== undefined && !isIPv6(parts[1]))) return false
   const colon = text.lastIndexOf(":")
   return colon === -1 || text.length - colon < 6 || text.endsWith("]") || Number(text.slice(colon + 1)) <= 65_535
 }
