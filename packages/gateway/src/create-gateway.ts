@@ -5,10 +5,12 @@ import { type Pool, type RetryBudget, retryBudget } from "@meshwork/client-sdk/p
 import { type Clock, MeshError, systemClock } from "@meshwork/contract"
 import { Backends } from "./backends.ts"
 import { type ExplainedRequest, type Explanation, explain } from "./explain.ts"
+import { answerUnderWay, Connections, endAfter } from "./connections.ts"
 import { Exchange, type ExchangeParts } from "./exchange.ts"
-import { admit } from "./guard.ts"
+import { type Admitted, admit } from "./guard.ts"
 import { forwardHead, type Peer } from "./headers.ts"
 import { isNearby, peerList, plainAddress } from "./peers.ts"
+import { onceKnown } from "./request-body.ts"
 import { sendBody, sendError } from "./replies.ts"
 import type { GatewayLog, GatewaySettings, Route, RouteSettings } from "./route-settings.ts"
 import { compileRoutes, type Router } from "./router.ts"
@@ -41,10 +43,11 @@ export interface Gateway {
   readonly inFlight: number
 }
 
-const lingerMs = 1000
-/** Share of the connections allowed at which idle ones are closed, and how often at most, ms. */
-const crowded = 0.9
-const reliefMs = 100
+const defaultHeadersTimeoutMs = 10_000
+
+/** What a caller expects before it sends its body. */
+type Expects = "continue" | "unknown" | undefined
+type Upgrade = { socket: Duplex; head: Buffer }
 
 /** Makes a gateway; nothing listens yet. */
 export function createGateway(options: GatewayOptions): Gateway {
@@ -66,8 +69,7 @@ class HttpGateway implements Gateway {
   readonly #trusted: (address: string) => boolean
   readonly #meshPeer: (address: string) => boolean
   readonly #upgraded = new Set<Duplex>()
-  /** Connections on which something was refused: whatever follows on them is not to be believed. */
-  readonly #refused = new WeakSet<Duplex>()
+  readonly #connections: Connections
   readonly #allowBody: ((method: string, host: string, path: string) => boolean) | undefined
   #inFlight = 0
   #closing: Promise<void> | undefined
@@ -76,6 +78,7 @@ class HttpGateway implements Gateway {
     const { settings = {}, clock = systemClock } = options
     this.#settings = settings
     this.#clock = clock
+    this.#connections = new Connections(clock)
     this.#log = options.log ?? (() => {})
     this.#router = compileRoutes(options.routes)
     this.#pools = new Map(this.#router.routes.map((route) => [route, options.pool(route)]))
@@ -98,7 +101,7 @@ class HttpGateway implements Gateway {
         this.#stats.record(route, status, ms)
       },
       closing: () => this.#closing !== undefined,
-      malformed: (request) => this.#refused.has(request.socket),
+      malformed: (request) => this.#connections.isRefused(request.socket),
     }
     this.server = this.#createServer()
   }
@@ -166,7 +169,12 @@ class HttpGateway implements Gateway {
   }
 
   #createServer(): Server {
-    const { maxHeaderBytes = 16_384, headersTimeoutMs = 10_000, keepAliveTimeoutMs = 65_000, maxConnections = 20_000 } = this.#settings
+    const {
+      maxHeaderBytes = 16_384,
+      headersTimeoutMs = defaultHeadersTimeoutMs,
+      keepAliveTimeoutMs = 65_000,
+      maxConnections = 20_000,
+    } = this.#settings
     const server = createServer({
       maxHeaderSize: maxHeaderBytes,
       headersTimeout: headersTimeoutMs,
@@ -177,39 +185,32 @@ class HttpGateway implements Gateway {
       insecureHTTPParser: false,
       // More than one Host is the guard's business, which can say what is wrong.
       requireHostHeader: false,
-      shouldUpgradeCallback: (request: IncomingMessage) => request.headers.upgrade?.toLowerCase() === "websocket",
+      shouldUpgradeCallback: (request: IncomingMessage) => request.headers.upgrade?.toLowerCase() === "websocket" && request.httpVersion === "1.1",
     } as Parameters<typeof createServer>[0])
-    server.maxConnections = maxConnections
-    let connections = 0
-    let relieved = Number.NEGATIVE_INFINITY
-    server.on("connection", (socket: Duplex) => {
-      connections++
-      socket.once("close", () => connections--)
-      const now = this.#clock.monotonic()
-      if (connections < maxConnections * crowded || now - relieved < reliefMs) return
-      relieved = now
-      // Whoever asks for nothing makes room before somebody who does is turned away.
-      server.closeIdleConnections()
+    this.#connections.bound(server, maxConnections)
+    server.on("request", (request: IncomingMessage, response: ServerResponse) => this.#handle(request, response))
+    server.on("checkContinue", (request: IncomingMessage, response: ServerResponse) => {
+      this.#handle(request, response, request.headers.expect?.toLowerCase() === "100-continue" ? "continue" : "unknown")
     })
-    server.on("request", (request: IncomingMessage, response: ServerResponse) => this.#handle(request, response, false))
-    server.on("checkContinue", (request: IncomingMessage, response: ServerResponse) => this.#handle(request, response, true))
-    server.on("connect", (_request: IncomingMessage, socket: Duplex) => refuseSocket(socket, 400, "CONNECT is not served here"))
+    server.on("checkExpectation", (request: IncomingMessage, response: ServerResponse) => this.#handle(request, response, "unknown"))
+    server.on("connect", (_request: IncomingMessage, socket: Duplex) => this.#connections.endWith(socket, 400, "CONNECT is not served here"))
     server.on("upgrade", (request: IncomingMessage, socket: Duplex, head: Buffer) => this.#upgrade(request, socket, head))
     server.on("clientError", (error: NodeJS.ErrnoException, socket: Duplex) => {
       const status = error.code === "HPE_HEADER_OVERFLOW" ? 431 : error.code === "ERR_HTTP_REQUEST_TIMEOUT" ? 408 : 400
-      this.#refused.add(socket)
-      // The 400 would become part of the answer that is under way.
-      if ((socket as { _httpMessage?: ServerResponse })._httpMessage?.headersSent) return void socket.destroy()
-      if (error.code === "ECONNRESET" || !socket.writable) return void socket.destroy()
-      // A client that leaves its half open does not keep the connection.
-      this.#clock.timer(lingerMs, () => socket.destroy()).unref()
-      refuseSocket(socket, status, `not an HTTP request that can be passed on (${error.code ?? error.message})`)
+      if (error.code === "ECONNRESET") return void socket.destroy()
+      this.#connections.endWith(socket, status, `not an HTTP request that can be passed on (${error.code ?? error.message})`)
     })
     return server
   }
 
   #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     socket.on("error", () => {})
+    const current = answerUnderWay(socket)
+    if (current !== undefined) {
+      // The caller may ask again on a connection of its own; this one still belongs to another request.
+      this.#connections.refuse(socket)
+      return endAfter(current, socket)
+    }
     this.#upgraded.add(socket)
     socket.on("close", () => this.#upgraded.delete(socket))
     const response = new ServerResponse(request)
@@ -219,22 +220,39 @@ class HttpGateway implements Gateway {
       response.detachSocket(socket as never)
       socket.end()
     })
-    this.#handle(request, response, false, { socket, head })
+    this.#handle(request, response, undefined, { socket, head })
   }
 
-  #handle(request: IncomingMessage, response: ServerResponse, expectsContinue: boolean, upgrade?: { socket: Duplex; head: Buffer }): void {
+  #handle(request: IncomingMessage, response: ServerResponse, expects?: Expects, upgrade?: Upgrade): void {
     const { method = "", url = "" } = request
-    if (this.#refused.has(request.socket)) return
+    if (this.#connections.isRefused(request.socket)) return
+    if (response.socket === null) return this.#connections.waitForTurn(request, response, () => this.#handle(request, response, expects))
     const admitted = admit({ method, url, rawHeaders: request.rawHeaders, httpVersion: request.httpVersion }, this.#allowBody)
-    if (typeof admitted === "string") {
-      this.#stats.record(undefined, 400, 0)
-      this.#refused.add(request.socket)
-      return sendError(response, new MeshError("invalid_request", admitted), { close: true })
-    }
-    if (upgrade !== undefined && (method !== "GET" || admitted.hasBody)) {
-      this.#refused.add(request.socket)
-      return sendError(response, new MeshError("invalid_request", "an upgrade is a GET without a body"), { close: true })
-    }
+    if (typeof admitted === "string") return this.#refuse(request, response, admitted)
+    if (expects === "unknown") return this.#refuse(request, response, "no expectation but 100-continue can be met", 417)
+    if (upgrade !== undefined && (method !== "GET" || admitted.hasBody || admitted.mustBeEmpty))
+      return this.#refuse(request, response, "an upgrade is a GET without a body")
+    if (admitted.mustBeEmpty) return this.#onceEmpty(request, response, expects, () => this.#route(request, response, admitted))
+    this.#route(request, response, admitted, expects, upgrade)
+  }
+
+  /** Goes on once the chunks of a request that must have no body turned out to be none. */
+  #onceEmpty(request: IncomingMessage, response: ServerResponse, expects: Expects, then: () => void): void {
+    const { socket } = request
+    if (expects === "continue") response.writeContinue()
+    const late = (): void => this.#refuse(request, response, "the request body did not arrive", 408)
+    const patience = this.#clock.timer(this.#settings.headersTimeoutMs ?? defaultHeadersTimeoutMs, late)
+    response.once("close", () => patience.cancel())
+    onceKnown(request, (empty) => {
+      patience.cancel()
+      if (this.#connections.isRefused(socket)) return
+      if (empty) then()
+      else this.#refuse(request, response, `${request.method} with a body`)
+    })
+  }
+
+  #route(request: IncomingMessage, response: ServerResponse, admitted: Admitted, expects?: Expects, upgrade?: Upgrade): void {
+    const { method = "" } = request
     const { statsPath } = this.#settings
     if (statsPath !== undefined && admitted.path === statsPath && method === "GET") return sendBody(response, 200, this.stats())
     if (this.#closing) response.shouldKeepAlive = false
@@ -250,7 +268,23 @@ class HttpGateway implements Gateway {
     this.#inFlight++
     const pool = this.#pools.get(route) as Pool
     const budget = this.#budgets.get(route) as RetryBudget
-    void new Exchange(this.#parts, { request, response, route, pool, budget, admitted, head, expectsContinue, ...(upgrade ? { upgrade } : {}) }).run()
+    void new Exchange(this.#parts, {
+      request,
+      response,
+      route,
+      pool,
+      budget,
+      admitted,
+      head,
+      expectsContinue: expects === "continue",
+      ...(upgrade ? { upgrade } : {}),
+    }).run()
+  }
+
+  #refuse(request: IncomingMessage, response: ServerResponse, why: string, status = 400): void {
+    this.#stats.record(undefined, status, 0)
+    this.#connections.refuse(request.socket)
+    sendError(response, new MeshError("invalid_request", why), { status, close: true })
   }
 
   #peer(request: IncomingMessage): Peer {
@@ -284,13 +318,5 @@ function budgetsOf(routes: readonly Route[]): Map<Route, RetryBudget> {
       services.set(route.service, budget)
       return [route, budget]
     }),
-  )
-}
-
-function refuseSocket(socket: Duplex, status: number, why: string): void {
-  const body = JSON.stringify({ type: "urn:meshwork:error:invalid_request", title: "Invalid request", status, detail: why, code: "invalid_request" })
-  const reason = status === 431 ? "Request Header Fields Too Large" : status === 408 ? "Request Timeout" : "Bad Request"
-  socket.end(
-    `HTTP/1.1 ${status} ${reason}\r\ncontent-type: application/problem+json\r\nconnection: close\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
   )
 }

@@ -15,7 +15,7 @@ describe("refuses", () => {
     ["POST", "/", ["Content-Length", "3", "Content-Length", "3"], "more than one Content-Length header"],
     ["POST", "/", ["Content-Length", "+3"], "the Content-Length is not one number"],
     ["GET", "/", ["Content-Length", "3"], "GET with a body"],
-    ["HEAD", "/", ["Transfer-Encoding", "chunked"], "HEAD with a body"],
+    ["HEAD", "/", ["Content-Length", "007"], "HEAD with a body"],
     ["CONNECT", "a.test:443", [], "CONNECT is not served here"],
     ["GET", "*", [], "the request target is neither a path nor a URL"],
     ["GET", "a", [], "the request target is neither a path nor a URL"],
@@ -45,6 +45,14 @@ describe("refuses", () => {
     ["/.%2e", "dot segment"],
     ["/a%2f..%2Fb", "dot segment"],
     ["/a/%c0%ae%C0%AE/b", "dot segment"],
+    ["/a/%e0%80%ae/b", "dot segment"],
+    ["/a/%F0%80%80%AE./b", "dot segment"],
+    ["/a%c0%af..%e0%80%afb", "dot segment"],
+    ["/a%c1%9cb", "control character or backslash"],
+    ["/a%e0%81%9cb", "control character or backslash"],
+    ["/a%C0%80", "control character or backslash"],
+    ["/a%f0%80%80%8a", "control character or backslash"],
+    ["/a%c1%bf", "control character or backslash"],
     ["/a%5cb", "control character or backslash"],
     ["/a\\b", "backslash"],
     ["/a%00", "control character or backslash"],
@@ -62,12 +70,25 @@ describe("refuses", () => {
 })
 
 describe("passes", () => {
-  it.each(["/", "//a", "/...", "/..a", "/a..", "/.well-known", "/%2e%2e%2e", "/%252e%252e/", "/a%2Fb", "/\xe4", "/a:b@c;d,e~"])(
-    "path %s as it is",
-    (path) => {
-      expect(inspect("GET", path)).toMatchObject({ target: path, path })
-    },
-  )
+  it.each([
+    "/",
+    "//a",
+    "/...",
+    "/..a",
+    "/a..",
+    "/.well-known",
+    "/%2e%2e%2e",
+    "/%252e%252e/",
+    "/%c2%80%df%bf",
+    "/%c0",
+    "/%c1%bc",
+    "/%e0%a0%80",
+    "/a%2Fb",
+    "/\xe4",
+    "/a:b@c;d,e~",
+  ])("path %s as it is", (path) => {
+    expect(inspect("GET", path)).toMatchObject({ target: path, path })
+  })
 
   it.each(["/a?", "/a?b=../c", "/a?b=%00", "/a?b?c", "/a?b=\\"])("query of %s as it is", (target) => {
     expect(inspect("GET", target)).toMatchObject({ target, path: "/a" })
@@ -96,6 +117,14 @@ describe("passes", () => {
     expect(admit({ method: "GET", url: "/", rawHeaders: [...host, "Content-Length", "3"], httpVersion: "1.1" }, () => true)).toMatchObject({
       hasBody: true,
     })
+    expect(inspect("POST", "/", ["content-length", `${"0".repeat(30)}3`])).toMatchObject({ hasBody: true })
+    expect(inspect("GET", "/", ["Transfer-Encoding", "chunked"])).toMatchObject({ hasBody: false, mustBeEmpty: true })
+    expect(inspect("POST", "/", ["Transfer-Encoding", "chunked"])).toMatchObject({ hasBody: true, mustBeEmpty: false })
+  })
+
+  it("OPTIONS of the server itself in either form", () => {
     expect(inspect("OPTIONS", "*")).toMatchObject({ target: "*" })
+    expect(inspect("OPTIONS", "http://a.test")).toMatchObject({ target: "*" })
+    expect(inspect("OPTIONS", "http://a.test/")).toMatchObject({ target: "/" })
   })
 })

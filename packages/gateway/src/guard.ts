@@ -1,3 +1,4 @@
+import { isIPv6 } from "node:net"
 import { pathFault } from "./target-path.ts"
 
 /** What of a request the guard looks at; node:http's IncomingMessage has it. */
@@ -21,9 +22,12 @@ export interface Admitted {
   readonly authority: string
   /** Whether a body follows. */
   readonly hasBody: boolean
+  /** Whether chunks follow that must turn out to be empty. */
+  readonly mustBeEmpty: boolean
 }
 
-const hostPattern = /^(?:[\w.~!$&'()*+;=%-]+|\[[0-9a-f:.]+\])(?::\d{0,5})?$/i
+/** An IPv6 address in brackets, or a name whose escapes hide no control character; then a port, or none (RFC 3986, 3.2.2). */
+const hostPattern = /^(?:\[([0-9a-f:.]+)\]|(?:[\w.~!$&'()*+;=-]|%(?![01]|7f)[0-9a-f]{2})+)(?::\d{0,5})?$/i
 const absolutePattern = /^https?:\/\/([^/?]+)(.*)$/i
 const maxHeaders = 1000
 
@@ -64,7 +68,8 @@ export function admit(request: GuardedRequest, allowBody: (method: string, host:
         return "the request target and the Host header name different hosts"
       authority ??= named
       const rest = absolute[2] as string
-      target = rest.charCodeAt(0) === 47 ? rest : `/${rest}`
+      // Without a path OPTIONS is about the server itself (RFC 9112, 3.2.4).
+      target = rest === "" && method === "OPTIONS" ? "*" : rest.charCodeAt(0) === 47 ? rest : `/${rest}`
     } else if (method === "CONNECT") return "CONNECT is not served here"
     else if (method !== "OPTIONS" || url !== "*") return "the request target is neither a path nor a URL"
   }
@@ -74,12 +79,13 @@ export function admit(request: GuardedRequest, allowBody: (method: string, host:
   if (targetFault !== undefined) return targetFault
   const hasBody = encoding !== undefined || (length !== undefined && Number(length) > 0)
   const host = authority === undefined ? "" : hostName(authority)
-  if (hasBody && (method === "GET" || method === "HEAD" || method === "TRACE") && !allowBody(method, host, path)) return `${method} with a body`
-  return { path, target, host, authority: authority ?? "", hasBody }
+  const mustBeEmpty = hasBody && (method === "GET" || method === "HEAD" || method === "TRACE") && !allowBody(method, host, path)
+  if (mustBeEmpty && encoding === undefined) return `${method} with a body`
+  return { path, target, host, authority: authority ?? "", hasBody: hasBody && !mustBeEmpty, mustBeEmpty }
 }
 
 function framingFault(httpVersion: string, length: string | undefined, encoding: string | undefined): string | undefined {
-  if (length !== undefined && !/^\d{1,15}$/.test(length)) return "the Content-Length is not one number"
+  if (length !== undefined && !/^0*\d{1,15}$/.test(length)) return "the Content-Length is not one number"
   if (encoding === undefined) return undefined
   if (encoding.toLowerCase() !== "chunked") return "the Transfer-Encoding is not chunked"
   if (httpVersion === "1.0") return "HTTP/1.0 has no Transfer-Encoding"
@@ -92,7 +98,8 @@ function hostFault(host: string | undefined, httpVersion: string): string | unde
 }
 
 function isAuthority(text: string): boolean {
-  if (!hostPattern.test(text)) return false
+  const parts = hostPattern.exec(text)
+  if (parts === null || (parts[1] !== undefined && !isIPv6(parts[1]))) return false
   const colon = text.lastIndexOf(":")
   return colon === -1 || text.length - colon < 6 || text.endsWith("]") || Number(text.slice(colon + 1)) <= 65_535
 }

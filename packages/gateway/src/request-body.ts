@@ -14,3 +14,14 @@ export function readSmallBody(request: IncomingMessage, length: number): Promise
     request.on("close", () => reject(new Error("the caller went away")))
   })
 }
+
+/** Tells once, when it is known, whether a body is empty: at its first byte, or at its end. Never when the caller goes away before. */
+export function onceKnown(request: IncomingMessage, then: (empty: boolean) => void): void {
+  const know = (empty: boolean): void => {
+    request.off("data", onData).off("end", onEnd)
+    then(empty)
+  }
+  const onData = (): void => know(false)
+  const onEnd = (): void => know(true)
+  request.on("data", onData).on("end", onEnd)
+}

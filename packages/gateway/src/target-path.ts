@@ -1,8 +1,10 @@
 const suspicious = /[^\x21-\x7e\x80-\xff]|[\\#%]|\/\./
 const badEscape = /%(?![0-9a-f]{2})/i
 const badByte = /%(?:[01][0-9a-f]|7f|5c)/i
-const dot = /%(?:2e|c0%ae|e0%80%ae|f0%80%80%ae)/gi
-const slash = /%(?:2f|c0%af|e0%80%af|f0%80%80%af)/gi
+const dot = /%2e/gi
+const slash = /%2f/gi
+/** ASCII in UTF-8 of more bytes than it needs, in two to four of them; the last two carry it. */
+const overlong = /%(?:c[01]|e0%8[01]|f0%80%8[01])%[89ab][0-9a-f]/gi
 const dotSegment = /\/\.{1,2}(?:\/|$)/
 
 /** Why a path, without its query, must not be passed on; undefined when it may. Overlong UTF-8 counts as what lax decoders make of it. */
@@ -13,7 +15,17 @@ export function pathFault(path: string): string | undefined {
   if (path.includes("#")) return "the target has a fragment (#)"
   if (path.includes("\\")) return "the path has a backslash"
   if (badEscape.test(path)) return "the path has a % that is not followed by two hexadecimal digits"
-  if (badByte.test(path)) return "the path has an encoded control character or backslash"
-  if (dotSegment.test(path.includes("%") ? path.replace(dot, ".").replace(slash, "/") : path)) return "the path has a dot segment"
+  const plain = path.replace(overlong, shortened)
+  if (badByte.test(plain)) return "the path has an encoded control character or backslash"
+  if (dotSegment.test(plain.replace(dot, ".").replace(slash, "/"))) return "the path has a dot segment"
   return undefined
+}
+
+function shortened(escapes: string): string {
+  const [upper = 0, lower = 0] = escapes
+    .slice(1)
+    .split("%")
+    .slice(-2)
+    .map((byte) => Number.parseInt(byte, 16))
+  return `%${(((upper & 1) << 6) | (lower & 0x3f)).toString(16).padStart(2, "0")}`
 }

@@ -1,33 +1,5 @@
-/** One request as raw bytes and what the edge has to do with it. */
-export interface EdgeCase {
-  name: string
-  bytes: Buffer
-  /** `refuse`: nothing reaches a backend and the connection ends; `pass`: it reaches one, as `expect` says. */
-  verdict: "refuse" | "pass"
-  /** For `pass`: what the backend sees. */
-  expect?: { method?: string; url?: string; body?: string; absent?: readonly string[] }
-}
+import { chunked, crlf, type EdgeCase, get, hello, host, pass, post, raw, refuse } from "./edge-case.ts"
 
-const host = "Host: edge.test"
-const crlf = "\r\n"
-
-function raw(lines: readonly string[], body = ""): Buffer {
-  return Buffer.from(`${lines.join(crlf)}${crlf}${crlf}${body}`, "latin1")
-}
-
-function get(target: string, ...headers: string[]): Buffer {
-  return raw([`GET ${target} HTTP/1.1`, host, "Connection: close", ...headers])
-}
-
-function post(headers: readonly string[], body: string, version = "HTTP/1.1"): Buffer {
-  return raw([`POST /submit ${version}`, host, "Connection: close", ...headers], body)
-}
-
-const refuse = (name: string, bytes: Buffer): EdgeCase => ({ name, bytes, verdict: "refuse" })
-const pass = (name: string, bytes: Buffer, expect: EdgeCase["expect"] = {}): EdgeCase => ({ name, bytes, verdict: "pass", expect })
-
-const chunked = "Transfer-Encoding: chunked"
-const hello = "5\r\nhello\r\n0\r\n\r\n"
 const smuggled = `0${crlf}${crlf}GET /smuggled HTTP/1.1${crlf}${host}${crlf}${crlf}`
 
 /** Transfer-Encoding values that some parser somewhere reads as chunked and another does not. */
@@ -258,19 +230,17 @@ export const passed: readonly EdgeCase[] = [
   pass("Content-Length 0", post(["Content-Length: 0"], ""), { body: "" }),
   pass("GET with Content-Length 0", get("/", "Content-Length: 0"), { method: "GET" }),
   pass("absolute-form that agrees with Host", raw(["GET http://edge.test/a?b HTTP/1.1", host, "Connection: close"]), { url: "/a?b" }),
-  pass("Host with a port", raw(["GET / HTTP/1.1", "Host: edge.test:8080", "Connection: close"])),
-  pass("Host that is IPv6", raw(["GET / HTTP/1.1", "Host: [::1]:8080", "Connection: close"])),
-  pass("Host in capitals", raw(["GET / HTTP/1.1", "Host: EDGE.test", "Connection: close"])),
+  pass("Host with a port", raw(["GET / HTTP/1.1", "Host: edge.test:8080", "Connection: close"]), { host: "edge.test:8080" }),
+  pass("Host that is IPv6", raw(["GET / HTTP/1.1", "Host: [::1]:8080", "Connection: close"]), { host: "[::1]:8080" }),
+  pass("Host in capitals", raw(["GET / HTTP/1.1", "Host: EDGE.test", "Connection: close"]), { host: "EDGE.test" }),
   pass("HTTP/1.0 with Host", raw(["GET /old HTTP/1.0", host]), { url: "/old" }),
-  pass("an empty header value", get("/", "X-Empty:")),
-  pass("a header without a blank after the colon", get("/", "X-Tight:a")),
-  pass("a header value in Latin-1", get("/", "X-Latin: \xe4\xf6")),
-  pass("the same header twice", get("/", "X-Twice: a", "X-Twice: b")),
-  pass("names of every allowed character", get("/", "X!#$%&'*+-.^`|~1: a")),
-  pass("a name with an underscore, dropped", get("/", "X_Forwarded_Proto: https"), { absent: ["x_forwarded_proto"] }),
-  pass("headers that Connection names, dropped", raw(["GET / HTTP/1.1", host, "Connection: close, X-Hop", "X-Hop: 1"]), { absent: ["x-hop"] }),
-  pass("hop-by-hop headers, dropped", get("/", "Keep-Alive: timeout=5", "Proxy-Connection: keep-alive", "TE: trailers", "Proxy-Authorization: x"), {
-    absent: ["keep-alive", "proxy-connection", "te", "proxy-authorization"],
-  }),
+  pass("an empty header value", get("/", "X-Empty:"), { headers: ["X-Empty: "] }),
+  pass("a header without a blank after the colon", get("/", "X-Tight:a"), { headers: ["X-Tight: a"] }),
+  pass("a header value in Latin-1", get("/", "X-Latin: \xe4\xf6"), { headers: ["X-Latin: \xe4\xf6"] }),
+  pass("the same header twice", get("/", "X-Twice: a", "X-Twice: b"), { headers: ["X-Twice: a", "X-Twice: b"] }),
+  pass("names of every allowed character", get("/", "X!#$%&'*+-.^`|~1: a"), { headers: ["X!#$%&'*+-.^`|~1: a"] }),
+  pass("a name with an underscore, dropped", get("/", "X_Forwarded_Proto: https")),
+  pass("headers that Connection names, dropped", raw(["GET / HTTP/1.1", host, "Connection: close, X-Hop", "X-Hop: 1"])),
+  pass("hop-by-hop headers, dropped", get("/", "Keep-Alive: timeout=5", "Proxy-Connection: keep-alive", "TE: trailers", "Proxy-Authorization: x")),
   pass("an empty line before the request", Buffer.concat([Buffer.from(crlf), get("/")])),
 ]

@@ -1,22 +1,9 @@
-import type { EdgeCase } from "./edge-corpus.ts"
+import { chunked, crlf, type EdgeCase, hello, hidden, host, pass, raw, refuse, request } from "./edge-case.ts"
 
-/**
+/*
  * Requests by which one parser was led to see two where another saw one, as they were published over the years (Linhart et al. 2005; Kettle
  * 2019 to 2025: CL.TE, TE.CL, TE.TE, CL.0, 0.CL, chunk extensions; Leadbeater et al.: bare line ends), and what is near to them.
  */
-const host = "Host: edge.test"
-const crlf = "\r\n"
-const chunked = "Transfer-Encoding: chunked"
-const hello = "5\r\nhello\r\n0\r\n\r\n"
-const hidden = `GET /smuggled HTTP/1.1${crlf}${host}${crlf}${crlf}`
-
-function raw(lines: readonly string[], body = ""): Buffer {
-  return Buffer.from(`${lines.join(crlf)}${crlf}${crlf}${body}`, "latin1")
-}
-const request = (method: string, headers: readonly string[], body = "", version = "HTTP/1.1"): Buffer =>
-  raw([`${method} /submit ${version}`, host, "Connection: close", ...headers], body)
-const refuse = (name: string, bytes: Buffer): EdgeCase => ({ name, bytes, verdict: "refuse" })
-const pass = (name: string, bytes: Buffer, expect: EdgeCase["expect"] = {}): EdgeCase => ({ name, bytes, verdict: "pass", expect })
 
 const methods = ["POST", "PUT", "PATCH", "DELETE", "OPTIONS"] as const
 
@@ -201,11 +188,8 @@ const switches = [
   pass(
     "an upgrade to h2c, not taken up",
     request("GET", ["Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMAAABkAAQAAP__"]),
-    {
-      absent: ["upgrade", "http2-settings"],
-    },
   ),
-  pass("a body after 100-continue", request("POST", ["Expect: 100-continue", "Content-Length: 5"], "hello"), { body: "hello", absent: ["expect"] }),
+  pass("a body after 100-continue", request("POST", ["Expect: 100-continue", "Content-Length: 5"], "hello"), { body: "hello" }),
 ]
 
 /** A body that looks like a request is a body. */
@@ -226,12 +210,9 @@ const bodies = [
   pass("an extension on the last chunk", request("POST", [chunked], "5\r\nhello\r\n0;a\r\n\r\n"), { body: "hello" }),
   pass("a size with fifteen zeros", request("POST", [chunked], "0000000000000005\r\nhello\r\n0\r\n\r\n"), { body: "hello" }),
   pass("a last chunk of many zeros", request("POST", [chunked], "5\r\nhello\r\n0000\r\n\r\n"), { body: "hello" }),
-  pass("underscored framing, dropped", request("POST", ["Transfer_Encoding: chunked", "Content-Length: 5"], "hello"), {
-    body: "hello",
-    absent: ["transfer_encoding"],
-  }),
+  pass("underscored framing, dropped", request("POST", ["Transfer_Encoding: chunked", "Content-Length: 5"], "hello"), { body: "hello" }),
   pass("Connection names the framing, which stays", request("POST", ["Connection: Content-Length", "Content-Length: 5"], "hello"), { body: "hello" }),
-  pass("a header named like a method", request("GET", ["GET: /smuggled"]), { method: "GET", url: "/submit" }),
+  pass("a header named like a method", request("GET", ["GET: /smuggled"]), { headers: ["GET: /smuggled"] }),
 ]
 
 /** Published ways to smuggle, and their neighbours. */

@@ -1,0 +1,103 @@
+import type { IncomingMessage, Server, ServerResponse } from "node:http"
+import type { Socket } from "node:net"
+import type { Duplex } from "node:stream"
+import type { Clock } from "@meshwork/contract"
+
+const lingerMs = 1000
+/** Share of the connections allowed at which idle ones are closed, and how often at most, ms. */
+const crowded = 0.9
+const reliefMs = 100
+/** Requests that may wait on one connection for the answer to another one. */
+const maxWaiting = 100
+
+interface Waiting {
+  count: number
+  last: ServerResponse
+}
+
+/** The connections of callers: how many there may be, whose turn it is on one, and how one ends on which something was refused. */
+export class Connections {
+  readonly #clock: Clock
+  /** What follows on these is not to be believed. */
+  readonly #refused: WeakSet<Duplex> = new WeakSet()
+  readonly #waiting: WeakMap<Duplex, Waiting> = new WeakMap()
+
+  constructor(clock: Clock) {
+    this.#clock = clock
+  }
+
+  /** Bounds the connections of a server; who asks for nothing makes room before somebody who does is turned away. */
+  bound(server: Server, maxConnections: number): void {
+    server.maxConnections = maxConnections
+    let connections = 0
+    let relieved = Number.NEGATIVE_INFINITY
+    server.on("connection", (socket: Duplex) => {
+      connections++
+      socket.once("close", () => connections--)
+      const now = this.#clock.monotonic()
+      if (connections < maxConnections * crowded || now - relieved < reliefMs) return
+      relieved = now
+      server.closeIdleConnections()
+    })
+  }
+
+  /** Believes nothing more that comes on a connection. */
+  refuse(socket: Duplex): void {
+    this.#refused.add(socket)
+  }
+
+  isRefused(socket: Duplex): boolean {
+    return this.#refused.has(socket)
+  }
+
+  /**
+   * Has a request wait until those before it on its connection are answered: they may change what it finds, and one connection must not take
+   * the room of thousands. Those beyond a hundred are left to the caller, who sees the connection end after the last answer.
+   */
+  waitForTurn(request: IncomingMessage, response: ServerResponse, then: () => void): void {
+    const { socket } = request
+    const waiting = this.#waiting.get(socket) ?? { count: 0, last: response }
+    if (waiting.count >= maxWaiting) {
+      waiting.last.shouldKeepAlive = false
+      socket.pause()
+      return
+    }
+    waiting.count++
+    waiting.last = response
+    this.#waiting.set(socket, waiting)
+    response.once("socket", () => {
+      waiting.count--
+      then()
+    })
+  }
+
+  /** Ends a connection with an error, in place of an answer or after the one that is under way for an earlier request. */
+  endWith(socket: Duplex, status: number, why: string): void {
+    this.refuse(socket)
+    if (!socket.writable) return void socket.destroy()
+    const current = answerUnderWay(socket)
+    if (current?.req.complete) return endAfter(current, socket)
+    // The error would become part of the answer that has begun.
+    if (current?.headersSent) return void socket.destroy()
+    // A client that leaves its half open does not keep the connection.
+    this.#clock.timer(lingerMs, () => socket.destroy()).unref()
+    socket.end(errorBytes(status, why))
+  }
+}
+
+/** The answer that has a connection to itself at this moment. */
+export function answerUnderWay(socket: Duplex): ServerResponse | undefined {
+  return (socket as { _httpMessage?: ServerResponse | null })._httpMessage ?? undefined
+}
+
+/** Ends a connection as soon as an answer has gone out. */
+export function endAfter(response: ServerResponse, socket: Duplex): void {
+  response.shouldKeepAlive = false
+  response.once("close", () => (socket as Socket).destroySoon())
+}
+
+function errorBytes(status: number, why: string): string {
+  const body = JSON.stringify({ type: "urn:meshwork:error:invalid_request", title: "Invalid request", status, detail: why, code: "invalid_request" })
+  const reason = status === 431 ? "Request Header Fields Too Large" : status === 408 ? "Request Timeout" : "Bad Request"
+  return `HTTP/1.1 ${status} ${reason}\r\ncontent-type: application/problem+json\r\nconnection: close\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`
+}
