@@ -12,7 +12,7 @@ it("tells how many instances there are, what changed and how long requests took"
   await call("/no/such/path/of-a-curious-caller")
   const { status, text, headers } = await call("/metrics")
   expect(status).toBe(200)
-  expect(headers.get("content-type")).toContain("application/openmetrics-text")
+  expect(headers.get("content-type")).toContain("text/plain; version=0.0.4")
   expect(text.trimEnd().split("\n")).toEqual(
     expect.arrayContaining([
       "meshwork_registry_services 1",
@@ -25,7 +25,6 @@ it("tells how many instances there are, what changed and how long requests took"
       'meshwork_registry_changes_total{what="patched"} 1',
       'meshwork_discovery_request_duration_seconds_count{method="PUT",route="/v1/services/:service/instances/:id",status="201"} 2',
       'meshwork_discovery_request_duration_seconds_count{method="other",route="none",status="404"} 1',
-      "# EOF",
     ]),
   )
   expect(text).not.toContain("curious-caller")

@@ -1,17 +1,19 @@
 import type { Gateway, RouteCounts } from "@meshwork/gateway"
 import { Histogram as LatencyCounts } from "@meshwork/gateway"
-import { collectDefaultMetrics, Gauge, type Metric, type OpenMetricsContentType, Registry as Metrics } from "prom-client"
+import { collectDefaultMetrics, Gauge, type Metric, Registry as Metrics } from "prom-client"
 import type { Services } from "./services.ts"
 
 /** Routes and services with a label of their own; the others share the label `other`. */
 const labelled = 1000
+/** Gauges that prom-client calls totals, which promtool complains about. */
+const misnamed = ["nodejs_active_handles_total", "nodejs_active_requests_total", "nodejs_active_resources_total"]
 const secondsBuckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30]
 
 /** The metrics of a gateway. Nothing is done for them in the path of a request: they are made of what `/stats` counts. */
-export function createMetrics(gateway: Gateway, services: Services): Metrics<OpenMetricsContentType> {
-  const metrics = new Metrics<OpenMetricsContentType>()
-  metrics.setContentType(Metrics.OPENMETRICS_CONTENT_TYPE)
+export function createMetrics(gateway: Gateway, services: Services): Metrics {
+  const metrics = new Metrics()
   collectDefaultMetrics({ register: metrics })
+  for (const name of misnamed) metrics.removeSingleMetric(name)
   for (const metric of [...gauges(gateway, services), requestsTotal(gateway), requestDuration(gateway)]) metrics.registerMetric(metric as Metric)
   return metrics
 }
@@ -88,10 +90,7 @@ function collected(name: string, help: string, type: "counter" | "histogram", sa
 function requestsTotal(gateway: Gateway): unknown {
   return collected("meshwork_gateway_requests_total", "Requests answered, by route and class of status", "counter", () =>
     byLabel(gateway).flatMap(({ labels, statuses }) =>
-      // OpenMetrics writes the ending of a counter itself.
-      statuses.flatMap((value, hundreds) =>
-        value === 0 ? [] : [{ metricName: "meshwork_gateway_requests", labels: { ...labels, status: `${hundreds}xx` }, value }],
-      ),
+      statuses.flatMap((value, hundreds) => (value === 0 ? [] : [{ labels: { ...labels, status: `${hundreds}xx` }, value }])),
     ),
   )
 }

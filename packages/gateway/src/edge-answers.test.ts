@@ -169,3 +169,16 @@ it("mesh headers of strangers are dropped", async () => {
   expect(JSON.parse(text.split("\r\n\r\n")[1] ?? "")).toMatchObject({ "x-request-attempt": "1" })
   expect(text).not.toContain("x-request-priority")
 })
+
+it("a reason phrase that HTTP cannot carry becomes the usual one", async () => {
+  const backend = await rawBackend("HTTP/1.1 200 成功\r\nContent-Length: 2\r\n\r\nok")
+  expect(await say(await edge([backend]), get())).toMatch(/^HTTP\/1\.1 200 [\s\S]*ok$/)
+})
+
+it.each(["gzip, chunked", "identity", "chunked, chunked"])(
+  "an answer whose Transfer-Encoding is %s is not passed on as something else",
+  async (coding) => {
+    const backend = await rawBackend(`HTTP/1.1 200 OK\r\nTransfer-Encoding: ${coding}\r\n\r\n2\r\nok\r\n0\r\n\r\n`)
+    expect(await say(await edge([backend]), get())).toMatch(/^HTTP\/1\.1 502 /)
+  },
+)

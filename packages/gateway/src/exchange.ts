@@ -1,4 +1,4 @@
-import type { IncomingMessage, ServerResponse } from "node:http"
+import { type IncomingMessage, type ServerResponse, STATUS_CODES } from "node:http"
 import type { Socket } from "node:net"
 import type { Duplex } from "node:stream"
 import type { Pool, RetryBudget } from "@meshwork/client-sdk/pool"
@@ -15,6 +15,9 @@ import { joinUpgraded } from "./upgrade.ts"
 const idempotent = new Set(["GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"])
 const lowTimeoutMs = 5
 const loadHeader = "x-meshwork-load"
+const encodingHeader = "transfer-encoding"
+/** A reason phrase that node:http writes. */
+const phrase = /^[\t\x20-\x7e\x80-\xff]*$/
 /** How often within `idleTimeoutMs` an exchange is looked at: a quiet one ends at most a quarter late. */
 const idleLooks = 4
 
@@ -119,6 +122,13 @@ export class Exchange implements AttemptListener {
 
   answered(attempt: Attempt, status: number, message: string, headers: readonly Buffer[]): void {
     const { request, response } = this.#routed
+    const coding = transferCoding(headers)
+    if (coding !== undefined) {
+      this.#attempt = undefined
+      attempt.abort(new Error("an answer that cannot be passed on"))
+      attempt.picked.done({ result: "failure" })
+      return this.#unreachable("broken", new Error(`the answer's Transfer-Encoding is ${coding.slice(0, 100)}, not chunked`))
+    }
     // An answer before the end of the upload: what is left of it would be read as the next request.
     if (this.#parts.closing() || (this.#routed.admitted.hasBody && !request.complete)) response.shouldKeepAlive = false
     attempt.latencyMs = this.#elapsed
@@ -126,7 +136,11 @@ export class Exchange implements AttemptListener {
     this.#watchIdle()
     response.on("drain", this.#onDrain)
     const bodyless = request.method === "HEAD" || status === 204 || status === 304
-    response.writeHead(status, message, answerHead(headers, !bodyless && request.httpVersion === "1.1"))
+    response.writeHead(
+      status,
+      phrase.test(message) ? message : (STATUS_CODES[status] ?? ""),
+      answerHead(headers, !bodyless && request.httpVersion === "1.1"),
+    )
   }
 
   data(_attempt: Attempt, chunk: Buffer): boolean {
@@ -345,6 +359,17 @@ export class Exchange implements AttemptListener {
   get #left(): number {
     return Math.max(0, this.#limitMs - this.#elapsed)
   }
+}
+
+/** A transfer coding beside `chunked`, which would be lost on the way; undefined where there is none. */
+function transferCoding(headers: readonly Buffer[]): string | undefined {
+  for (let index = 0; index < headers.length; index += 2) {
+    const name = headers[index] as Buffer
+    if (name.length !== encodingHeader.length || name.toString("latin1").toLowerCase() !== encodingHeader) continue
+    const value = String(headers[index + 1])
+    if (value.trim().toLowerCase() !== "chunked") return value
+  }
+  return undefined
 }
 
 /** What the backend says of its load. */
