@@ -77,6 +77,24 @@ it.each([
   expect(text).not.toMatch(/\r\ntrailer:/i)
 })
 
+it.each([
+  ["102 Processing", "102 Processing\r\n", /^HTTP\/1\.1 102 Processing\r\n\r\nHTTP\/1\.1 200 /],
+  [
+    "103 with its links",
+    "103 Early Hints\r\nLink: </a>; rel=preload\r\nLink: <b>\r\n",
+    /^HTTP\/1\.1 103 Early Hints\r\nLink: <\/a>; rel=preload\r\nLink: <b>\r\n\r\nHTTP\/1\.1 200 /,
+  ],
+  [
+    "103 without a link",
+    "103 Early Hints\r\nX-Hint: 1\r\nConnection: X-Gone\r\nX-Gone: 1\r\n",
+    /^HTTP\/1\.1 103 Early Hints\r\nX-Hint: 1\r\n\r\nHTTP\/1\.1 200 /,
+  ],
+  ["104, which nobody has defined for good", "104 Upload Resumption Supported\r\n", /^HTTP\/1\.1 104 [^\r]*\r\n\r\nHTTP\/1\.1 200 /],
+])("passes on %s", async (_name, head, expected) => {
+  const backend = await rawBackend(`HTTP/1.1 ${head}\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok`)
+  expect(await say(await edge([backend]), get())).toMatch(expected)
+})
+
 it("an early hint that node:http dislikes does not cost the answer", async () => {
   const backend = await rawBackend("HTTP/1.1 103 Early Hints\r\nLink: not a link\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
   expect(await say(await edge([backend]), get())).toMatch(/HTTP\/1\.1 200 [\s\S]*ok$/)

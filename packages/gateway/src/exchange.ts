@@ -51,6 +51,11 @@ export interface RoutedRequest {
   upgrade?: { socket: Duplex; head: Buffer }
 }
 
+/** What `writeContinue` and its like are made of. */
+interface RawResponse {
+  _writeRaw(data: string, encoding: "latin1"): boolean
+}
+
 /** One request of a caller and the attempts made for it, from route to answer. */
 export class Exchange implements AttemptListener {
   readonly #parts: ExchangeParts
@@ -103,21 +108,14 @@ export class Exchange implements AttemptListener {
   informed(status: number, headers: readonly Buffer[]): void {
     const { request, response } = this.#routed
     if (response.headersSent || request.httpVersion === "1.0") return
-    if (status === 102) response.writeProcessing()
-    if (status !== 103) return
-    const hints: Record<string, string | string[]> & { link?: string | string[] } = {}
-    for (let index = 0; index + 1 < headers.length; index += 2) {
-      const name = String(headers[index]).toLowerCase()
-      const value = String(headers[index + 1])
-      const before = hints[name]
-      hints[name] = before === undefined ? value : [...(Array.isArray(before) ? before : [before]), value]
-    }
-    if (hints.link === undefined) return
-    try {
-      response.writeEarlyHints({ ...hints, link: hints.link })
-    } catch {
-      // node:http refuses some spellings of Link; a hint is not worth the answer.
-    }
+    // 100 is between the backend and us: the caller was told to go on long before.
+    if (status === 100) return
+    const flat = answerHead(headers, false)
+    let lines = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? "Informational"}\r\n`
+    for (let index = 0; index < flat.length; index += 2)
+      lines += `${flat[index]}: ${flat[index + 1]}\r\n`
+      // node:http has methods for two of them only, and one of those wants a Link that it likes.
+    ;(response as unknown as RawResponse)._writeRaw(`${lines}\r\n`, "latin1")
   }
 
   answered(attempt: Attempt, status: number, message: string, headers: readonly Buffer[]): void {
