@@ -200,3 +200,18 @@ it.each(["gzip, chunked", "identity", "chunked, chunked"])(
     expect(await say(await edge([backend]), get())).toMatch(/^HTTP\/1\.1 502 /)
   },
 )
+
+it("no trailer of a backend frames, routes, authenticates or describes the content", async () => {
+  const trailers = [
+    "X-Sum: 1",
+    "Transfer-Encoding: chunked",
+    "Host: evil",
+    "Connection: close",
+    "Set-Cookie: a=b",
+    "Content-Type: x/y",
+    "X-Forwarded-For: evil",
+  ]
+  const backend = await rawBackend(`HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n${trailers.join("\r\n")}\r\n\r\n`)
+  const text = await say(await edge([backend]), get())
+  expect(text.toLowerCase()).toMatch(/\r\n2\r\nok\r\n0\r\nx-sum: 1\r\n\r\n$/)
+})

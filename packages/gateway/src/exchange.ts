@@ -6,7 +6,7 @@ import { type Clock, MeshError, type Timer } from "@meshwork/contract"
 import { Attempt, type AttemptListener, type Loss } from "./attempt.ts"
 import type { Backends } from "./backends.ts"
 import type { Admitted } from "./guard.ts"
-import { answerHead, type ForwardHead } from "./headers.ts"
+import { answerHead, answerTrailers, type ForwardHead } from "./headers.ts"
 import { readSmallBody } from "./request-body.ts"
 import { sendError } from "./replies.ts"
 import type { Route } from "./route-settings.ts"
@@ -14,8 +14,6 @@ import { joinUpgraded } from "./upgrade.ts"
 
 const idempotent = new Set(["GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"])
 const lowTimeoutMs = 5
-const loadHeader = "x-meshwork-load"
-const encodingHeader = "transfer-encoding"
 /** A reason phrase that node:http writes. */
 const phrase = /^[\t\x20-\x7e\x80-\xff]*$/
 /** How often within `idleTimeoutMs` an exchange is looked at: a quiet one ends at most a quarter late. */
@@ -110,7 +108,7 @@ export class Exchange implements AttemptListener {
     if (response.headersSent || request.httpVersion === "1.0") return
     // 100 is between the backend and us: the caller was told to go on long before.
     if (status === 100) return
-    const flat = answerHead(headers, false)
+    const flat = answerHead(headers, false).headers
     let lines = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? "Informational"}\r\n`
     for (let index = 0; index < flat.length; index += 2)
       lines += `${flat[index]}: ${flat[index + 1]}\r\n`
@@ -120,7 +118,8 @@ export class Exchange implements AttemptListener {
 
   answered(attempt: Attempt, status: number, message: string, headers: readonly Buffer[]): void {
     const { request, response } = this.#routed
-    const coding = transferCoding(headers)
+    const bodyless = request.method === "HEAD" || status === 204 || status === 304
+    const { headers: flat, load, coding } = answerHead(headers, !bodyless && request.httpVersion === "1.1")
     if (coding !== undefined) {
       this.#attempt = undefined
       attempt.abort(new Error("an answer that cannot be passed on"))
@@ -130,15 +129,10 @@ export class Exchange implements AttemptListener {
     // An answer before the end of the upload: what is left of it would be read as the next request.
     if (this.#parts.closing() || (this.#routed.admitted.hasBody && !request.complete)) response.shouldKeepAlive = false
     attempt.latencyMs = this.#elapsed
-    attempt.load = loadOf(headers)
+    attempt.load = load
     this.#watchIdle()
     response.on("drain", this.#onDrain)
-    const bodyless = request.method === "HEAD" || status === 204 || status === 304
-    response.writeHead(
-      status,
-      phrase.test(message) ? message : (STATUS_CODES[status] ?? ""),
-      answerHead(headers, !bodyless && request.httpVersion === "1.1"),
-    )
+    response.writeHead(status, phrase.test(message) ? message : (STATUS_CODES[status] ?? ""), flat)
   }
 
   data(_attempt: Attempt, chunk: Buffer): boolean {
@@ -147,9 +141,7 @@ export class Exchange implements AttemptListener {
 
   ended(attempt: Attempt, trailers: Readonly<Record<string, string | string[] | undefined>>): void {
     const { response } = this.#routed
-    const pairs = Object.entries(trailers).flatMap(([name, value]) =>
-      value === undefined ? [] : [value].flat().map((item): [string, string] => [name, item]),
-    )
+    const pairs = answerTrailers(trailers)
     if (pairs.length > 0) response.addTrailers(pairs)
     response.end()
     this.#done(attempt, response.statusCode)
@@ -357,26 +349,6 @@ export class Exchange implements AttemptListener {
   get #left(): number {
     return Math.max(0, this.#limitMs - this.#elapsed)
   }
-}
-
-/** A transfer coding beside `chunked`, which would be lost on the way; undefined where there is none. */
-function transferCoding(headers: readonly Buffer[]): string | undefined {
-  for (let index = 0; index < headers.length; index += 2) {
-    const name = headers[index] as Buffer
-    if (name.length !== encodingHeader.length || name.toString("latin1").toLowerCase() !== encodingHeader) continue
-    const value = String(headers[index + 1])
-    if (value.trim().toLowerCase() !== "chunked") return value
-  }
-  return undefined
-}
-
-/** What the backend says of its load. */
-function loadOf(headers: readonly Buffer[]): string | undefined {
-  for (let index = 0; index < headers.length; index += 2) {
-    const name = headers[index] as Buffer
-    if (name.length === loadHeader.length && name.toString("latin1").toLowerCase() === loadHeader) return String(headers[index + 1])
-  }
-  return undefined
 }
 
 function stripped(target: string, prefix: string): string {

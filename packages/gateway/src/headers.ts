@@ -18,6 +18,9 @@ const untouchable = new Set(["host", "content-length", "via"])
 /** What the gateway says of the caller; a caller that is not trusted cannot say it. */
 const rewritten = new Set(["x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "forwarded"])
 const isForwarded = (name: string): boolean => name.startsWith("x-forwarded-") || name === "forwarded" || name === "x-real-ip"
+const loadHeader = "x-meshwork-load"
+const notInTrailers =
+  /^(?:host|content-(?:length|encoding|type|range)|set-cookie|cookie|authorization|www-authenticate|age|cache-control|expires|date|location|retry-after|vary|warning|max-forwards|range|via|forwarded|x-forwarded-.*)$/
 /** What one part of the mesh says to the next. */
 const mesh = new Set(["x-request-timeout", "x-request-attempt", "x-request-priority", "x-service-name"])
 
@@ -85,21 +88,38 @@ export function forwardHead(rawHeaders: readonly string[], peer: Peer, host: str
   return head
 }
 
+/** The head of an answer, and what of it counts on the way. */
+export interface AnswerHead {
+  /** Flat list of names and values. */
+  headers: string[]
+  /** `X-Meshwork-Load`. */
+  load: string | undefined
+  /** A transfer coding beside `chunked`, which would be lost on the way. */
+  coding: string | undefined
+}
+
 /**
  * The head of an answer as it goes to the caller: raw buffers in, flat text out, without what belongs to the connection.
  * @param trailers whether trailers can follow; `Trailer` goes where they cannot, since node:http throws at it
  */
-export function answerHead(raw: readonly Buffer[], trailers = true): string[] {
+export function answerHead(raw: readonly Buffer[], trailers = true): AnswerHead {
+  const head: AnswerHead = { headers: [], load: undefined, coding: undefined }
   const text = raw.map((part) => part.toString("latin1"))
   const named = connectionNames(text)
-  const headers: string[] = []
+  const { headers } = head
   let announced = -1
   let measured = false
   for (let index = 0; index < text.length; index += 2) {
     const name = text[index] as string
     const lower = name.toLowerCase()
+    if (lower === "transfer-encoding") {
+      const coding = (text[index + 1] as string).trim().toLowerCase()
+      if (coding !== "chunked") head.coding = coding
+      continue
+    }
     if ((hopByHop.has(lower) && lower !== "trailer") || named?.has(lower)) continue
     if (lower === "content-length") measured = true
+    else if (lower === loadHeader) head.load = text[index + 1]
     else if (lower === "trailer") {
       if (announced !== -1) continue
       announced = headers.length
@@ -107,7 +127,16 @@ export function answerHead(raw: readonly Buffer[], trailers = true): string[] {
     headers.push(name, text[index + 1] as string)
   }
   if (announced !== -1 && (measured || !trailers)) headers.splice(announced, 2)
-  return headers
+  return head
+}
+
+/** Trailers of an answer that may be passed on: none that frames, routes, authenticates or describes the content (RFC 9110, 6.5.1). */
+export function answerTrailers(trailers: Readonly<Record<string, string | string[] | undefined>>): [string, string][] {
+  return Object.entries(trailers).flatMap(([name, value]) => {
+    const lower = name.toLowerCase()
+    if (value === undefined || hopByHop.has(lower) || notInTrailers.test(lower)) return []
+    return [value].flat().map((item): [string, string] => [name, item])
+  })
 }
 
 function connectionNames(rawHeaders: readonly string[]): Set<string> | undefined {

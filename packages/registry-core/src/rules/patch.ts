@@ -20,16 +20,24 @@ export function patched(current: InstanceRecord, patch: InstancePatch, from: { b
   let record = patch.tags === undefined ? current : { ...current, tags: mergedTags(current, patch.tags) }
   if (from.own) return ownWish(record, patch)
   if (patch.weight === undefined && patch.state === undefined) return record
-  const { weight, state, by: _by, at: _at, ...rest } = record.override ?? { by: "", at: 0 }
-  const override: Override = { ...rest, by: from.by, at: from.now }
+  const { weight, state, by: before, at: _at, ...rest } = record.override ?? { by: "", at: 0 }
   const nextWeight = patch.weight === undefined ? weight : (patch.weight ?? undefined)
   const nextState = patch.state === undefined ? state : (patch.state ?? undefined)
   if (nextWeight === weight && nextState === state) return record
+  const override: Override = { ...rest, by: authors(before, from.by, { weight, state }, { weight: nextWeight, state: nextState }), at: from.now }
   if (nextWeight !== undefined) override.weight = nextWeight
   if (nextState !== undefined) override.state = nextState
   const { override: _old, ...without } = record
   record = nextWeight === undefined && nextState === undefined ? without : { ...without, override }
   return record
+}
+
+type Wishes = { weight: number | undefined; state: InstanceRecord["state"] }
+
+/** Whose an override is: where a part of it stays as somebody else set it, both are named. */
+function authors(before: string, now: string, old: Wishes, next: Wishes): string {
+  const stays = (old.weight !== undefined && next.weight === old.weight) || (old.state !== undefined && next.state === old.state)
+  return !stays || before.split(", ").includes(now) ? (stays ? before : now) : `${before}, ${now}`.slice(-256)
 }
 
 function ownWish(record: InstanceRecord, patch: InstancePatch): InstanceRecord {
