@@ -6,7 +6,7 @@ import { type Clock, MeshError, type Timer } from "@meshwork/contract"
 import { Attempt, type AttemptListener, type Loss } from "./attempt.ts"
 import type { Backends } from "./backends.ts"
 import type { Admitted } from "./guard.ts"
-import { answerHead, type ForwardHead } from "./headers.ts"
+import { answerHead, answerTrailers, type ForwardHead } from "./headers.ts"
 import { readSmallBody } from "./request-body.ts"
 import { sendError } from "./replies.ts"
 import type { Route } from "./route-settings.ts"
@@ -17,6 +17,9 @@ const lowTimeoutMs = 5
 const loadHeader = "x-meshwork-load"
 /** How often within `idleTimeoutMs` an exchange is looked at: a quiet one ends at most a quarter late. */
 const idleLooks = 4
+
+/** What node:http writes into no status line; undici reads reasons as UTF-8. */
+const unspeakable = /[^\t\x20-\x7e\x80-\xff]/
 
 /** What all exchanges of a gateway share. */
 export interface ExchangeParts {
@@ -114,14 +117,20 @@ export class Exchange implements AttemptListener {
 
   answered(attempt: Attempt, status: number, message: string, headers: readonly Buffer[]): void {
     const { request, response } = this.#routed
+    const bodyless = request.method === "HEAD" || status === 204 || status === 304
+    const head = answerHead(headers, { trailers: !bodyless && request.httpVersion === "1.1", length: status !== 204 })
+    if (head === undefined) {
+      const error = new Error("the answer has a Transfer-Encoding that was not asked for")
+      attempt.abort(error)
+      return this.lost(attempt, "broken", error)
+    }
     // An answer before the end of the upload: what is left of it would be read as the next request.
     if (this.#parts.closing() || (this.#routed.admitted.hasBody && !request.complete)) response.shouldKeepAlive = false
     attempt.latencyMs = this.#elapsed
     attempt.load = loadOf(headers)
     this.#watchIdle()
     response.on("drain", this.#onDrain)
-    const bodyless = request.method === "HEAD" || status === 204 || status === 304
-    response.writeHead(status, message, answerHead(headers, !bodyless && request.httpVersion === "1.1"))
+    response.writeHead(status, unspeakable.test(message) ? "" : message, head)
   }
 
   data(_attempt: Attempt, chunk: Buffer): boolean {
@@ -130,9 +139,7 @@ export class Exchange implements AttemptListener {
 
   ended(attempt: Attempt, trailers: Readonly<Record<string, string | string[] | undefined>>): void {
     const { response } = this.#routed
-    const pairs = Object.entries(trailers).flatMap(([name, value]) =>
-      value === undefined ? [] : [value].flat().map((item): [string, string] => [name, item]),
-    )
+    const pairs = answerTrailers(trailers)
     if (pairs.length > 0) response.addTrailers(pairs)
     response.end()
     this.#done(attempt, response.statusCode)

@@ -21,6 +21,20 @@ const isForwarded = (name: string): boolean => name.startsWith("x-forwarded-") |
 /** What one part of the mesh says to the next. */
 const mesh = new Set(["x-request-timeout", "x-request-attempt", "x-request-priority", "x-service-name"])
 
+/** What means nothing, or something else, once the body is over. */
+const notAfterwards = new Set([
+  "host",
+  "set-cookie",
+  "www-authenticate",
+  "location",
+  "retry-after",
+  "cache-control",
+  "expires",
+  "age",
+  "vary",
+  "date",
+])
+
 /** What is known of who sent a request. */
 export interface Peer {
   address: string
@@ -85,11 +99,19 @@ export function forwardHead(rawHeaders: readonly string[], peer: Peer, host: str
   return head
 }
 
+/** What of an answer decides how its head is written. */
+export interface AnswerShape {
+  /** Whether trailers can follow; `Trailer` goes where they cannot, since node:http throws at it. */
+  trailers: boolean
+  /** Whether a length may be named; 204 has none, not even 0. */
+  length: boolean
+}
+
 /**
- * The head of an answer as it goes to the caller: raw buffers in, flat text out, without what belongs to the connection.
- * @param trailers whether trailers can follow; `Trailer` goes where they cannot, since node:http throws at it
+ * The head of an answer as it goes to the caller: raw buffers in, flat text out, without what belongs to the connection. Undefined where its body
+ * is encoded in a way that would be lost on the way.
  */
-export function answerHead(raw: readonly Buffer[], trailers = true): string[] {
+export function answerHead(raw: readonly Buffer[], shape: AnswerShape): string[] | undefined {
   const text = raw.map((part) => part.toString("latin1"))
   const named = connectionNames(text)
   const headers: string[] = []
@@ -98,16 +120,30 @@ export function answerHead(raw: readonly Buffer[], trailers = true): string[] {
   for (let index = 0; index < text.length; index += 2) {
     const name = text[index] as string
     const lower = name.toLowerCase()
+    if (lower === "transfer-encoding" && text[index + 1]?.toLowerCase() !== "chunked") return undefined
     if ((hopByHop.has(lower) && lower !== "trailer") || named?.has(lower)) continue
-    if (lower === "content-length") measured = true
-    else if (lower === "trailer") {
+    if (lower === "content-length") {
+      if (!shape.length) continue
+      measured = true
+    } else if (lower === "trailer") {
       if (announced !== -1) continue
       announced = headers.length
     }
     headers.push(name, text[index + 1] as string)
   }
-  if (announced !== -1 && (measured || !trailers)) headers.splice(announced, 2)
+  if (announced !== -1 && (measured || !shape.trailers)) headers.splice(announced, 2)
   return headers
+}
+
+/** The trailers of an answer that may go on: none that frames, routes, controls or describes what came before it (RFC 9110, 6.5.1). */
+export function answerTrailers(trailers: Readonly<Record<string, string | string[] | undefined>>): [name: string, value: string][] {
+  const pairs: [string, string][] = []
+  for (const [name, value] of Object.entries(trailers)) {
+    const lower = name.toLowerCase()
+    if (value === undefined || hopByHop.has(lower) || notAfterwards.has(lower) || lower.startsWith("content-")) continue
+    for (const item of [value].flat()) pairs.push([name, item])
+  }
+  return pairs
 }
 
 function connectionNames(rawHeaders: readonly string[]): Set<string> | undefined {
