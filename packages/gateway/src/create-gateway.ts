@@ -101,7 +101,7 @@ class HttpGateway implements Gateway {
         this.#stats.record(route, status, ms)
       },
       closing: () => this.#closing !== undefined,
-      malformed: (request) => this.#connections.isRefused(request.socket),
+      malformed: (request) => !request.complete && this.#connections.isRefused(request.socket),
     }
     this.server = this.#createServer()
   }

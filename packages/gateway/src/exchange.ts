@@ -14,10 +14,11 @@ import { joinUpgraded } from "./upgrade.ts"
 
 const idempotent = new Set(["GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"])
 const lowTimeoutMs = 5
-/** A reason phrase that node:http writes. */
-const phrase = /^[\t\x20-\x7e\x80-\xff]*$/
 /** How often within `idleTimeoutMs` an exchange is looked at: a quiet one ends at most a quarter late. */
 const idleLooks = 4
+
+/** What node:http writes into no status line; undici reads reasons as UTF-8. */
+const unspeakable = /[^\t\x20-\x7e\x80-\xff]/
 
 /** What all exchanges of a gateway share. */
 export interface ExchangeParts {
@@ -108,23 +109,22 @@ export class Exchange implements AttemptListener {
     if (response.headersSent || request.httpVersion === "1.0") return
     // 100 is between the backend and us: the caller was told to go on long before.
     if (status === 100) return
-    const flat = answerHead(headers, false).headers
+    const flat = answerHead(headers, { trailers: false, length: false }).headers
     let lines = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? "Informational"}\r\n`
-    for (let index = 0; index < flat.length; index += 2)
-      lines += `${flat[index]}: ${flat[index + 1]}\r\n`
-      // node:http has methods for two of them only, and one of those wants a Link that it likes.
-    ;(response as unknown as RawResponse)._writeRaw(`${lines}\r\n`, "latin1")
+    for (let index = 0; index < flat.length; index += 2) lines += `${flat[index]}: ${flat[index + 1]}\r\n`
+    // node:http has methods for two of them only, and one of those wants a Link that it likes.
+    const raw = response as unknown as RawResponse
+    raw._writeRaw(`${lines}\r\n`, "latin1")
   }
 
   answered(attempt: Attempt, status: number, message: string, headers: readonly Buffer[]): void {
     const { request, response } = this.#routed
     const bodyless = request.method === "HEAD" || status === 204 || status === 304
-    const { headers: flat, load, coding } = answerHead(headers, !bodyless && request.httpVersion === "1.1")
-    if (coding !== undefined) {
-      this.#attempt = undefined
-      attempt.abort(new Error("an answer that cannot be passed on"))
-      attempt.picked.done({ result: "failure" })
-      return this.#unreachable("broken", new Error(`the answer's Transfer-Encoding is ${coding.slice(0, 100)}, not chunked`))
+    const { headers: flat, load, coded } = answerHead(headers, { trailers: !bodyless && request.httpVersion === "1.1", length: status !== 204 })
+    if (coded) {
+      const error = new Error("the answer has a Transfer-Encoding that was not asked for")
+      attempt.abort(error)
+      return this.lost(attempt, "broken", error)
     }
     // An answer before the end of the upload: what is left of it would be read as the next request.
     if (this.#parts.closing() || (this.#routed.admitted.hasBody && !request.complete)) response.shouldKeepAlive = false
@@ -132,7 +132,7 @@ export class Exchange implements AttemptListener {
     attempt.load = load
     this.#watchIdle()
     response.on("drain", this.#onDrain)
-    response.writeHead(status, phrase.test(message) ? message : (STATUS_CODES[status] ?? ""), flat)
+    response.writeHead(status, unspeakable.test(message) ? "" : message, flat)
   }
 
   data(_attempt: Attempt, chunk: Buffer): boolean {

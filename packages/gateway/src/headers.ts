@@ -19,10 +19,22 @@ const untouchable = new Set(["host", "content-length", "via"])
 const rewritten = new Set(["x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "forwarded"])
 const isForwarded = (name: string): boolean => name.startsWith("x-forwarded-") || name === "forwarded" || name === "x-real-ip"
 const loadHeader = "x-meshwork-load"
-const notInTrailers =
-  /^(?:host|content-(?:length|encoding|type|range)|set-cookie|cookie|authorization|www-authenticate|age|cache-control|expires|date|location|retry-after|vary|warning|max-forwards|range|via|forwarded|x-forwarded-.*)$/
 /** What one part of the mesh says to the next. */
 const mesh = new Set(["x-request-timeout", "x-request-attempt", "x-request-priority", "x-service-name"])
+
+/** What means nothing, or something else, once the body is over. */
+const notAfterwards = new Set([
+  "host",
+  "set-cookie",
+  "www-authenticate",
+  "location",
+  "retry-after",
+  "cache-control",
+  "expires",
+  "age",
+  "vary",
+  "date",
+])
 
 /** What is known of who sent a request. */
 export interface Peer {
@@ -88,22 +100,29 @@ export function forwardHead(rawHeaders: readonly string[], peer: Peer, host: str
   return head
 }
 
+/** What of an answer decides how its head is written. */
+export interface AnswerShape {
+  /** Whether trailers can follow; `Trailer` goes where they cannot, since node:http throws at it. */
+  trailers: boolean
+  /** Whether a length may be named; 204 has none, not even 0. */
+  length: boolean
+}
+
 /** The head of an answer, and what of it counts on the way. */
 export interface AnswerHead {
   /** Flat list of names and values. */
   headers: string[]
   /** `X-Meshwork-Load`. */
   load: string | undefined
-  /** A transfer coding beside `chunked`, which would be lost on the way. */
-  coding: string | undefined
+  /** Whether the body is encoded in a way that would be lost on the way. */
+  coded: boolean
 }
 
 /**
  * The head of an answer as it goes to the caller: raw buffers in, flat text out, without what belongs to the connection.
- * @param trailers whether trailers can follow; `Trailer` goes where they cannot, since node:http throws at it
  */
-export function answerHead(raw: readonly Buffer[], trailers = true): AnswerHead {
-  const head: AnswerHead = { headers: [], load: undefined, coding: undefined }
+export function answerHead(raw: readonly Buffer[], shape: AnswerShape): AnswerHead {
+  const head: AnswerHead = { headers: [], load: undefined, coded: false }
   const text = raw.map((part) => part.toString("latin1"))
   const named = connectionNames(text)
   const { headers } = head
@@ -112,31 +131,31 @@ export function answerHead(raw: readonly Buffer[], trailers = true): AnswerHead 
   for (let index = 0; index < text.length; index += 2) {
     const name = text[index] as string
     const lower = name.toLowerCase()
-    if (lower === "transfer-encoding") {
-      const coding = (text[index + 1] as string).trim().toLowerCase()
-      if (coding !== "chunked") head.coding = coding
-      continue
-    }
+    if (lower === "transfer-encoding" && text[index + 1]?.toLowerCase() !== "chunked") head.coded = true
     if ((hopByHop.has(lower) && lower !== "trailer") || named?.has(lower)) continue
-    if (lower === "content-length") measured = true
-    else if (lower === loadHeader) head.load = text[index + 1]
+    if (lower === "content-length") {
+      if (!shape.length) continue
+      measured = true
+    } else if (lower === loadHeader) head.load = text[index + 1]
     else if (lower === "trailer") {
       if (announced !== -1) continue
       announced = headers.length
     }
     headers.push(name, text[index + 1] as string)
   }
-  if (announced !== -1 && (measured || !trailers)) headers.splice(announced, 2)
+  if (announced !== -1 && (measured || !shape.trailers)) headers.splice(announced, 2)
   return head
 }
 
-/** Trailers of an answer that may be passed on: none that frames, routes, authenticates or describes the content (RFC 9110, 6.5.1). */
-export function answerTrailers(trailers: Readonly<Record<string, string | string[] | undefined>>): [string, string][] {
-  return Object.entries(trailers).flatMap(([name, value]) => {
+/** The trailers of an answer that may go on: none that frames, routes, controls or describes what came before it (RFC 9110, 6.5.1). */
+export function answerTrailers(trailers: Readonly<Record<string, string | string[] | undefined>>): [name: string, value: string][] {
+  const pairs: [string, string][] = []
+  for (const [name, value] of Object.entries(trailers)) {
     const lower = name.toLowerCase()
-    if (value === undefined || hopByHop.has(lower) || notInTrailers.test(lower)) return []
-    return [value].flat().map((item): [string, string] => [name, item])
-  })
+    if (value === undefined || hopByHop.has(lower) || notAfterwards.has(lower) || lower.startsWith("content-") || isForwarded(lower)) continue
+    for (const item of [value].flat()) pairs.push([name, item])
+  }
+  return pairs
 }
 
 function connectionNames(rawHeaders: readonly string[]): Set<string> | undefined {
