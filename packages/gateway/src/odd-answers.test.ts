@@ -126,15 +126,7 @@ describe("an answer that is only unusual passes", () => {
 })
 
 it("passes trailers on but those that should have come before the body", async () => {
-  const trailers = [
-    "X-Sum: 1",
-    "Content-Length: 9",
-    "Content-Type: a/b",
-    "Transfer-Encoding: chunked",
-    "Set-Cookie: a=b",
-    "Host: b",
-    "Server-Timing: a",
-  ]
+  const trailers = ["X-Sum: 1", "Content-Type: a/b", "Transfer-Encoding: chunked", "Set-Cookie: a=b", "Host: b", "Server-Timing: a"]
   answer = `${ok}Transfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n${trailers.join("\r\n")}\r\n\r\n`
   expect((await get("/odd")).toLowerCase()).toMatch(/\r\n2\r\nok\r\n0\r\nx-sum: 1\r\nserver-timing: a\r\n\r\n$/)
 })
