@@ -14,16 +14,17 @@ export function hostForm(changes: Form = {}): Form {
 
 export interface LyftBench {
   /** One request; a body that is no string goes out as JSON. */
-  call(path: string, init?: Parameters<typeof call>[1]): Promise<Reply>
+  readonly call: (path: string, init?: Parameters<typeof call>[1]) => Promise<Reply>
   /** A POST as `curl -d` sends it: a form, already encoded when it is a string. */
-  post(path: string, form: Form | string, headers?: Record<string, string>): Promise<Reply>
+  readonly post: (path: string, form: Form | string, headers?: Record<string, string>) => Promise<Reply>
   /** Registers a host of a service. */
-  register(service: string, changes?: Form): Promise<Reply>
+  readonly register: (service: string, changes?: Form) => Promise<Reply>
   /** Hosts of a service. */
   // oxlint-disable-next-line typescript/no-explicit-any -- tests look into hosts of every shape
-  hosts(service: string): Promise<any[]>
+  readonly hosts: (service: string) => Promise<any[]>
   /** `ip:port` of the hosts of a service, in their order. */
-  addresses(service: string): Promise<string[]>
+  readonly addresses: (service: string) => Promise<string[]>
+  readonly close: () => Promise<void>
 }
 
 /** A discovery server as lyft/discovery's clients meet it, closed when the test is over. */
@@ -44,7 +45,7 @@ export function sharedLyft(options: Partial<DiscoveryServerOptions> = {}): () =>
   }
 }
 
-function benchOf(server: Pick<LyftBench, "call">): LyftBench {
+function benchOf(server: Pick<LyftBench, "call" | "close">): LyftBench {
   const post: LyftBench["post"] = (path, form, headers = {}) =>
     server.call(path, {
       method: "POST",
@@ -54,6 +55,7 @@ function benchOf(server: Pick<LyftBench, "call">): LyftBench {
   const hosts: LyftBench["hosts"] = async (service) => (await server.call(`/v1/registration/${encodeURIComponent(service)}`)).json.hosts
   return {
     call: server.call,
+    close: server.close,
     post,
     register: (service, changes) => post(`/v1/registration/${encodeURIComponent(service)}`, hostForm(changes)),
     hosts,

@@ -20,7 +20,7 @@ describe("a registration that comes again", () => {
   })
 
   it.each([
-    ["its tags in another order", { tags: JSON.stringify(Object.fromEntries(Object.entries(requiredTags).reverse())) }],
+    ["its tags in another order", { tags: JSON.stringify(Object.fromEntries(Object.entries(requiredTags).toReversed())) }],
     ["some of its tags", { tags: JSON.stringify(requiredTags) }],
     ["its port in another spelling", { port: " 08080" }],
     ["an unknown field", { more: "x" }],
@@ -130,7 +130,14 @@ describe("the native surface", () => {
     const body = { host: "10.0.0.1", port: 8080, scheme: "https", priority: "low", check, boot: "b1", weight: 9, tags: { team: "x" } }
     await lyft().call(path("both"), { method: "PUT", body })
     expect(await lyft().register("both")).toMatchObject({ status: 200 })
-    expect((await lyft().call(path("both"))).json).toMatchObject({ scheme: "https", priority: "low", check, boot: "b1", weight: 9, zone: "us-east-1d" })
+    expect((await lyft().call(path("both"))).json).toMatchObject({
+      scheme: "https",
+      priority: "low",
+      check,
+      boot: "b1",
+      weight: 9,
+      zone: "us-east-1d",
+    })
     expect((await lyft().hosts("both"))[0].tags).toEqual({ ...requiredTags, team: "x", load_balancing_weight: 9 })
     expect(await lyft().call(`${path("both")}/heartbeat`, { method: "PUT", body: { boot: "b1" } })).toMatchObject({ status: 200 })
   })

@@ -45,9 +45,7 @@ describe("the list of a service", () => {
   it("is ordered by ip, then port", async () => {
     const { register, addresses } = await startLyft()
     for (const ip of ["10.0.0.3", "10.0.0.1", "fd00::1", "10.0.0.2"]) for (const port of ["9000", "80", "443"]) await register("s", { ip, port })
-    expect(await addresses("s")).toEqual([
-      ...["10.0.0.1", "10.0.0.2", "10.0.0.3", "fd00::1"].flatMap((ip) => [`${ip}:80`, `${ip}:443`, `${ip}:9000`]),
-    ])
+    expect(await addresses("s")).toEqual(["10.0.0.1", "10.0.0.2", "10.0.0.3", "fd00::1"].flatMap((ip) => [`${ip}:80`, `${ip}:443`, `${ip}:9000`]))
   })
 
   it("holds several hosts on one ip, and several services apart", async () => {
@@ -82,8 +80,7 @@ describe("the list of a service", () => {
     const bench = await startLyft()
     await native(bench, "s", "dns", { host: "host.example.com", port: 1 })
     for (const id of ["a", "b", "c"]) await native(bench, "s", id, { host: `10.0.0.${id.charCodeAt(0)}`, port: 1 })
-    const state = (id: string, wanted: string | null) =>
-      bench.call(`/v1/services/s/instances/${id}`, { method: "PATCH", body: { state: wanted } })
+    const state = (id: string, wanted: string | null) => bench.call(`/v1/services/s/instances/${id}`, { method: "PATCH", body: { state: wanted } })
     await state("a", "draining")
     await state("b", "disabled")
     expect(await bench.addresses("s")).toEqual(["10.0.0.99:1"])

@@ -28,9 +28,27 @@ describe("a weight", () => {
   const refusals: [weight: string | undefined, answer: string][] = [
     [undefined, missing],
     ["", missing],
-    ...["0", "101", "-1", "10.5", "10.0", "1e1", "0x10", "abc", " ", "1 0", "1_0", "10%", "NaN", "Infinity", "+", "++7", "-0", "1".repeat(100), "１０"].map(
-      (weight): [string, string] => [weight, invalid],
-    ),
+    ...[
+      "0",
+      "101",
+      "-1",
+      "10.5",
+      "10.0",
+      "1e1",
+      "0x10",
+      "abc",
+      " ",
+      "1 0",
+      "1_0",
+      "10%",
+      "NaN",
+      "Infinity",
+      "+",
+      "++7",
+      "-0",
+      "1".repeat(100),
+      "１０",
+    ].map((weight): [string, string] => [weight, invalid]),
   ]
   describe.each(["refused", "refused/10.0.0.1", "stranger", "stranger/10.0.0.1", "refused/nonsense"])("for %s", (path) => {
     test.each(refusals)("'%s' is refused before the host is looked for", async (weight, answer) => {
