@@ -11,6 +11,8 @@ import { registerMetrics } from "./metrics.ts"
 import { registerOpenApi } from "./openapi.ts"
 import { GatewayReports } from "./reports.ts"
 import { applyStaticServices, type StaticInstance } from "./static-services.ts"
+import { registerLyft } from "./surfaces/lyft/index.ts"
+import type { LyftSettings } from "./surfaces/lyft/settings.ts"
 import { registerNative } from "./surfaces/native/index.ts"
 import { registerServerPy } from "./surfaces/serverpy/index.ts"
 
@@ -30,6 +32,8 @@ export interface DiscoveryServerOptions {
   insecure?: boolean
   /** Instances from the configuration; kept as long as it names them. */
   instances?: readonly StaticInstance[]
+  /** How the lyft surface behaves. */
+  lyft?: LyftSettings
   limits?: RegistryLimits
   log: Logger
   clock: Clock
@@ -87,6 +91,7 @@ export async function createDiscoveryServer(options: DiscoveryServerOptions): Pr
     registerMetrics(app, opened)
     await registerOpenApi(app)
     registerNative(app, { registry: opened, reports: new GatewayReports(clock), authorize, clock })
+    registerLyft(app, { registry: opened, authorize, settings: options.lyft ?? {} })
     registerServerPy(app)
     await app.listen(address).catch((error: unknown) => {
       throw listenError(error, address)

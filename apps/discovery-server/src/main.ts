@@ -3,6 +3,7 @@ import { destination, pino, stdTimeFunctions, type Logger } from "pino"
 import type { AccessToken } from "./access.ts"
 import { createDiscoveryServer } from "./discovery-server.ts"
 import type { StaticInstance } from "./static-services.ts"
+import type { LyftSettings } from "./surfaces/lyft/settings.ts"
 import { openStorage } from "./storages.ts"
 
 export interface DiscoverySettings {
@@ -17,6 +18,8 @@ export interface DiscoverySettings {
   insecure?: boolean
   /** Instances from the configuration. */
   instances?: readonly StaticInstance[]
+  /** How the lyft surface behaves. */
+  lyft?: LyftSettings
   /** Default: JSON lines on stderr, readable ones when that is a terminal. */
   log?: Logger
 }

@@ -10,7 +10,6 @@ import {
   MeshError,
   type Origin,
   recordFormat,
-  type Registration,
   type Suspicion,
   type WatchToken,
 } from "@meshwork/contract"
@@ -18,8 +17,10 @@ import { Changes, type Wish } from "./changes.ts"
 import { LeaseKeeper } from "./lease-keeper.ts"
 import { LeaseClock } from "./lease-clock.ts"
 import type {
+  CheckIn,
   HealthReport,
   HeartbeatReply,
+  RegistrationSource,
   Registry,
   RegistryLimits,
   RegistryOptions,
@@ -107,7 +108,7 @@ class StoredRegistry implements Registry {
 
   async register(
     key: InstanceKey,
-    registration: Registration,
+    registration: RegistrationSource,
     from: { origin: Origin; by: string },
   ): Promise<{ instance: Instance; created: boolean }> {
     const known = this.#state.entry(key)
@@ -124,15 +125,16 @@ class StoredRegistry implements Registry {
 
   async #register(
     key: InstanceKey,
-    registration: Registration,
+    registration: RegistrationSource,
     from: { origin: Origin; by: string },
   ): Promise<{ instance: Instance; created: boolean }> {
     let created = false
     const rule = (current: InstanceRecord | undefined): Wish => {
       created = current === undefined
       const now = this.#options.clock.now()
-      const record = registered(current, key, registration, { origin: from.origin, now, keeper: this.#options.server.id })
-      const successor = current !== undefined && registration.boot !== undefined && current.boot !== registration.boot
+      const sent = typeof registration === "function" ? registration(current) : registration
+      const record = registered(current, key, sent, { origin: from.origin, now, keeper: this.#options.server.id })
+      const successor = current !== undefined && sent.boot !== undefined && current.boot !== sent.boot
       const why = created ? "first registration" : successor ? "another process took its place" : "registered anew"
       // What a newer version wrote is over when its process is.
       return { put: record, what: created ? "registered" : successor ? "replaced" : "updated", why, replaces: successor }
@@ -209,6 +211,12 @@ class StoredRegistry implements Registry {
     const view = this.#state.view(service)
     if (view === undefined) return { revision: this.#state.floor, instances: [] }
     return { revision: view.revision, instances: this.#live(view, this.#leases.now()) }
+  }
+
+  checkIns(service: string): CheckIn[] {
+    const now = this.#leases.now()
+    const entries = this.#state.view(service)?.sorted() ?? []
+    return entries.filter((entry) => !this.#keeper.overdue(entry, now)).map(({ instance, renewedWall }) => ({ instance, at: renewedWall }))
   }
 
   get(key: InstanceKey): InstanceDetail | undefined {

@@ -1,7 +1,9 @@
 export { createRegistry } from "./create-registry.ts"
 export type {
+  CheckIn,
   HealthReport,
   HeartbeatReply,
+  RegistrationSource,
   Registry,
   RegistryLimits,
   RegistryOptions,

@@ -90,6 +90,12 @@ export class LeaseKeeper {
     return leaseEnd(this.#lease(entry))
   }
 
+  /** Whether the instance's own lease ran out, although it may still be held as suspect. */
+  overdue(entry: Entry, now: number): boolean {
+    const { ttlSeconds } = entry.record
+    return ttlSeconds > 0 && entry.renewedAt + ttlSeconds * 1000 < now
+  }
+
   /** Ids of a service that a read at `now` must leave out: those that the next tick removes. */
   over(view: ServiceView, now: number): ReadonlySet<string> {
     return new Set(view.nextDueAt < now ? decideExpiry(this.#leases(view), this.#ranOutLately(view, now), now).expire : [])

@@ -50,6 +50,29 @@ it("a read after the end leaves the instance out before the timer has run, and w
   expect([registry.list("s").instances, registry.get(key), registry.services(), registry.position.revision]).toEqual([[], undefined, [], revision])
 })
 
+it("check-ins end with the lease itself, for those too that are held as suspects", async () => {
+  const { registry, clock } = await openRegistry()
+  const keys = await fleet(registry, 4)
+  const [heard, late] = keys
+  if (!heard || !late) throw new Error("no fleet")
+  const started = clock.now()
+  await clock.advance(10_000)
+  registry.heartbeat(late)
+  await clock.advance(20_000)
+  registry.heartbeat(heard)
+  const at = (ms: number) => registry.checkIns("s").map((checkIn) => [checkIn.instance.id, checkIn.at - started, ms])
+  expect(at(0)).toHaveLength(4)
+  await clock.advance(1)
+  expect(at(1)).toEqual([
+    [heard.id, 30_000, 1],
+    [late.id, 10_000, 1],
+  ])
+  await clock.advance(1000)
+  expect(standings(registry)).toEqual(["serving", "suspect", "suspect", "suspect"])
+  expect(at(2)).toHaveLength(2)
+  expect(registry.checkIns("nothing")).toEqual([])
+})
+
 it("ttl 0 never runs out", async () => {
   const { registry, clock } = await openRegistry()
   const [key] = await fleet(registry, 1, { ttlSeconds: 0 })

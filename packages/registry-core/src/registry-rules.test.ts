@@ -31,6 +31,19 @@ it("a registration replaces what was sent before, tags included", async () => {
   expect(registry.list("orders").instances).toEqual([instance])
 })
 
+it("a registration may be made of the present record, so that of two at once neither is lost", async () => {
+  const { registry, register } = await opened()
+  await register({ tags: { a: 1 } })
+  const add = (name: string) =>
+    registry.register(key, (current) => ({ ...sampleRegistration(), tags: { ...current?.tags, [name]: 2 } }), { origin: "lyft", by: "test" })
+  await Promise.all([add("b"), add("c")])
+  expect(registry.get(key)).toMatchObject({ origin: "lyft", tags: { a: 1, b: 2, c: 2 } })
+  const refuse = () => {
+    throw new Error("no")
+  }
+  await expect(registry.register(key, refuse, by)).rejects.toThrow("no")
+})
+
 it.each([
   ["the check is gone", {}, "serving"],
   ["the port is another one", { check: { method: "ping" }, port: 4711 }, "out"],

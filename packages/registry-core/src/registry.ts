@@ -6,6 +6,7 @@ import type {
   InstanceDetail,
   InstanceKey,
   InstancePatch,
+  InstanceRecord,
   JournalEntry,
   Origin,
   Random,
@@ -92,12 +93,25 @@ export interface RegistryStatistics {
   changes: ReadonlyMap<string, number>
 }
 
+/** A registration, or what makes one of the present record; asked again when another change came between. What it throws rejects. */
+export type RegistrationSource = Registration | ((current: InstanceRecord | undefined) => Registration)
+
+/** A live instance and when it was last heard, Unix ms. */
+export interface CheckIn {
+  instance: Instance
+  at: number
+}
+
 /** A registry of service instances. Rejections are `MeshError`s. */
 export interface Registry {
   readonly position: WatchToken
   /** Whether it can take registrations, and if not, or not fully, why. */
   readiness(): { ready: boolean; reasons: string[] }
-  register(key: InstanceKey, registration: Registration, from: { origin: Origin; by: string }): Promise<{ instance: Instance; created: boolean }>
+  register(
+    key: InstanceKey,
+    registration: RegistrationSource,
+    from: { origin: Origin; by: string },
+  ): Promise<{ instance: Instance; created: boolean }>
   heartbeat(beat: Beat): HeartbeatReply
   /** With `boot` the wish is the instance's own; without, the operator's. */
   patch(key: InstanceKey, patch: InstancePatch, from: { by: string; boot?: string }): Promise<Instance>
@@ -108,6 +122,8 @@ export interface Registry {
   services(): ServiceSummary[]
   /** Live instances of a service, sorted by id; empty for an unknown one. */
   list(service: string): { revision: number; instances: readonly Instance[] }
+  /** Instances of a service whose own lease runs, sorted by id: unlike `list` without those that are only held as suspects. */
+  checkIns(service: string): CheckIn[]
   get(key: InstanceKey): InstanceDetail | undefined
   findByRepo(repo: string): Instance[]
   /** `wake` is called, at most once until the next `take`, when there is something to take; changes are coalesced for 20 ms. */

@@ -8,6 +8,13 @@ import { createDiscoveryServer, type DiscoveryServer, type DiscoveryServerOption
 
 /** A discovery server on a free port, closed when the test is over. */
 export async function startServer(options: Partial<DiscoveryServerOptions> = {}): Promise<DiscoveryServer & { call: typeof call }> {
+  const server = await openServer(options)
+  onTestFinished(() => server.close())
+  return server
+}
+
+/** A discovery server on a free port, to be closed by the caller. */
+export async function openServer(options: Partial<DiscoveryServerOptions> = {}): Promise<DiscoveryServer & { call: typeof call }> {
   const server = await createDiscoveryServer({
     port: 0,
     storage: createMemoryStorage(),
@@ -16,7 +23,6 @@ export async function startServer(options: Partial<DiscoveryServerOptions> = {})
     random: systemRandom,
     ...options,
   })
-  onTestFinished(() => server.close())
   return { ...server, call: (path, init) => call(server.url + path, init) }
 }
 
