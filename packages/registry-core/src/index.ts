@@ -18,6 +18,7 @@ export type {
   ServerInfo,
   SharedStorage,
   StorageChange,
+  StorageNews,
   StorageOp,
   StorageProblem,
   StoredRecord,
