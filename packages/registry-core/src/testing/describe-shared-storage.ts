@@ -16,7 +16,7 @@ export interface SharedDataSet {
 }
 
 export interface DescribeSharedStorageOptions {
-  dataSet(): Promise<SharedDataSet>
+  dataSet: () => Promise<SharedDataSet>
 }
 
 type Accepted = Extract<OpResult, { ok: true }>
@@ -35,7 +35,7 @@ export function describeSharedStorage(name: string, { dataSet }: DescribeSharedS
   describe(`shared storage ${name}`, { timeout: 60_000 }, () => {
     const ends: (() => Promise<void>)[] = []
     afterEach(async () => {
-      for (const end of ends.splice(0).reverse()) await end()
+      for (const end of ends.splice(0).toReversed()) await end()
     })
 
     async function begin() {
@@ -56,7 +56,8 @@ export function describeSharedStorage(name: string, { dataSet }: DescribeSharedS
     it("tells every server of every commit in one order, its own included", async () => {
       const { join } = await begin()
       const servers = [await join(), await join(), await join()]
-      const results = await Promise.all(Array.from({ length: 60 }, (_, index) => servers[index % 3]?.commit(put(sampleRecord("a", `i${index}`)))))
+      const records = Array.from({ length: 60 }, (_, index) => sampleRecord("a", `i${index}`))
+      const results = await Promise.all(records.map(async (record, index) => servers[index % 3]?.commit(put(record))))
       for (const { follower } of servers) await follower.until("60 changes", () => follower.changes.length >= 60)
       const [first, ...others] = servers.map(({ follower }) => follower.changes)
       for (const other of others) expect(other.map(changedKey)).toEqual(first?.map(changedKey))
@@ -100,7 +101,8 @@ export function describeSharedStorage(name: string, { dataSet }: DescribeSharedS
     it("lets one server win, and shows the other one what stands", async () => {
       const { join } = await begin()
       const servers = [await join(), await join()]
-      const tries = Array.from({ length: 20 }, (_, port) => servers[port % 2]?.storage.commit([put(sampleRecord("a", "1", { port: 9000 + port }))]))
+      const records = Array.from({ length: 20 }, (_, port) => sampleRecord("a", "1", { port: 9000 + port }))
+      const tries = records.map(async (record, index) => servers[index % 2]?.storage.commit([put(record)]))
       const results = (await Promise.all(tries)).flatMap((result) => result ?? [])
       const winners = results.filter((result) => result.ok)
       expect(winners).toHaveLength(1)
