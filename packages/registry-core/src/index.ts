@@ -20,6 +20,7 @@ export type {
   ServerInfo,
   SharedStorage,
   StorageChange,
+  StorageNews,
   StorageOp,
   StorageProblem,
   StoredRecord,

@@ -17,11 +17,17 @@ export interface RegistryStorage {
 
 /** Storage that several servers use at once. */
 export interface SharedStorage extends RegistryStorage {
-  /** Every commit of every server in one order, from where `open` ended; `reset` when continuity was lost. */
-  changes(signal: AbortSignal): AsyncIterable<{ revision: number; changes: StorageChange[] } | { reset: StoredState }>
-  /** Announces this server and yields who is there, itself included, again after each change. */
+  /**
+   * Every commit of every server in one order, from where `open` ended; read once per opening, resumes by itself and never throws. A yield without
+   * changes says that at most 2 s ago everything up to `revision` had been yielded; while the store answers there is one at least every 2 s.
+   */
+  changes(signal: AbortSignal): AsyncIterable<StorageNews>
+  /** Announces this server until the signal aborts, and yields who is there, itself included, again after each change. Never throws. */
   servers(self: ServerInfo, signal: AbortSignal): AsyncIterable<ServerInfo[]>
 }
+
+/** What a shared storage has to tell: changes of one or several revisions, or everything anew where continuity was lost. */
+export type StorageNews = { revision: number; changes: StorageChange[] } | { reset: StoredState }
 
 /** A discovery server as the others see it. */
 export interface ServerInfo {
@@ -55,8 +61,10 @@ export interface StoredState {
   revision: number
   records: StoredRecord[]
   problems: StorageProblem[]
-  /** Unix ms of the last commit before this opening; null for an empty or volatile storage. */
+  /** Unix ms of the last commit before this opening; null for an empty, volatile or shared storage. */
   lastAliveAt: number | null
+  /** Why records went lately, where the storage remembers it. */
+  removed?: { key: InstanceKey; revision: number; cause: Cause }[]
 }
 
 /** Who made a change, why, and when (Unix ms). */
@@ -64,6 +72,8 @@ export interface Cause {
   by: string
   why: string
   at: number
+  /** What the journal calls it, such as `registered` or `expired`; absent where whoever made it did not say. */
+  what?: string
 }
 
 /** One change to a storage. `ifVersion: null` means the key must not exist. */
