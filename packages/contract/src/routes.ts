@@ -7,6 +7,7 @@ import {
   loadSchema,
   originSchema,
   overrideSchema,
+  probingSchema,
   registrationSchema,
   standingSchema,
   stateSchema,
@@ -83,6 +84,7 @@ const instanceDetailSchema = z.looseObject({
   lease: leaseSchema.nullable(),
   load: z.exactOptional(z.looseObject(loadSchema.shape)),
   override: z.exactOptional(overrideSchema),
+  probing: z.exactOptional(probingSchema),
 })
 /** An instance with what lists leave out. */
 export type InstanceDetail = z.output<typeof instanceDetailSchema>
@@ -118,7 +120,7 @@ export const routes = {
   getInstance: define({
     method: "GET",
     path: "/v1/services/:service/instances/:id",
-    summary: "One instance with lease, load and override",
+    summary: "One instance with lease, load, override and how probing it goes",
     params: instanceParams,
     replies: { 200: instanceDetailSchema },
     errors: ["invalid_request", "not_found"],

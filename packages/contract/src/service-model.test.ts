@@ -20,6 +20,11 @@ describe("a registration", () => {
       packetLimit: 5000,
     })
   })
+  it("keeps how a check deals with certificates, and how it pings", () => {
+    const check = { method: "ping", icmp: true, insecure: true }
+    expect(registrationSchema.parse({ ...minimal, check }).check).toMatchObject(check)
+    expect(registrationSchema.safeParse({ ...minimal, check: { ...check, icmp: "yes" } }).success).toBe(false)
+  })
   it("names unknown fields", () => {
     const result = registrationSchema.safeParse({ ...minimal, wieght: 3, check: { method: "http", pfad: "/" } })
     expect(result.error?.issues.flatMap((issue) => (issue.code === "unrecognized_keys" ? issue.keys : []))).toEqual(["pfad", "wieght"])

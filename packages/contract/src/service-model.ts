@@ -22,6 +22,10 @@ const checkFields = {
   passAfter: z.int().min(1).max(100).default(1),
   failAfter: z.int().min(1).max(100).default(1),
   packetLimit: z.int().min(1).max(1_000_000).default(5000),
+  /** Accepts any certificate of an https instance; absent = false. */
+  insecure: z.exactOptional(z.boolean()),
+  /** Whether `ping` is an ICMP echo to the host instead of a TCP connect to the port; absent = false. */
+  icmp: z.exactOptional(z.boolean()),
 }
 
 /** How an instance is probed: `retries` belong to one cycle, `passAfter` and `failAfter` count cycles. */
@@ -78,6 +82,8 @@ export const healthSchema = z.looseObject({
   reason: z.string(),
   by: z.string(),
   availability: z.exactOptional(z.number().min(0).max(1)),
+  /** How much it flapped when this was concluded: 1 for each failure, falling with time; 0 or absent for a steady one. */
+  penalty: z.exactOptional(z.number().min(0)),
 })
 /** What the poller knows; `since` in Unix ms, `availability` the share of successful probes in steps of 0.05. */
 export type Health = z.output<typeof healthSchema>
@@ -142,6 +148,26 @@ export const leaseSchema = z.looseObject({
 })
 /** Lease of an instance, times in Unix ms; `expiresAt` null = never. */
 export type Lease = z.output<typeof leaseSchema>
+
+const probeSchema = z.looseObject({ at: z.number(), ms: z.number(), status: z.string(), said: z.exactOptional(z.string()) })
+
+export const probingSchema = z.looseObject({
+  /** Server that probes it, where that is another one; then nothing else is known here. */
+  by: z.exactOptional(z.string()),
+  last: z.exactOptional(probeSchema),
+  /** When the next probe is due; absent while one is under way. */
+  nextAt: z.exactOptional(z.number()),
+  /** Cycles that ended the same way in a row. */
+  passed: z.exactOptional(z.int()),
+  failed: z.exactOptional(z.int()),
+  penalty: z.exactOptional(z.number()),
+  /** Until when it is held as failing for flapping, unless it fails again. */
+  heldUntil: z.exactOptional(z.number()),
+  /** A sentence. */
+  next: z.string(),
+})
+/** How probing an instance goes: times in Unix ms, `next` says what will change the verdict. */
+export type Probing = z.output<typeof probingSchema>
 
 export const loadSchema = z.strictObject({
   lagMs: z.exactOptional(z.number().min(0)),

@@ -20,7 +20,8 @@ it("equals a plain list over random packets and changing limits", () => {
     at += Math.floor(random() * 100_000)
     const limit = n % 500 < 250 ? 40 : 5 + Math.floor(random() * 200)
     const outcome = (["active", "inactive", "unreachable", "fault"] as const)[Math.floor(random() * 4)] ?? "fault"
-    const next = { startedAt: at, durationMs: Math.floor(random() * 300_000), outcome }
+    const said = outcome === "active" ? {} : { said: `answer ${Math.floor(random() * 30)}` }
+    const next = { startedAt: at, durationMs: Math.floor(random() * 300_000), outcome, ...said }
     ring.record(next, limit)
     model = [...model, next].slice(-limit)
     if (n % 97 === 0) expect(ring.packets()).toEqual(model)
@@ -42,4 +43,41 @@ test.each([
   const name = { "+": "active", "-": "unreachable", "!": "fault" } as const
   for (const outcome of outcomes) ring.record(packet(1, name[outcome as "+"]), 100)
   expect(ring.availability).toBe(availability)
+})
+
+it("takes eight bytes for a packet where nothing was said", () => {
+  const ring = new PacketRing()
+  for (let n = 0; n < 5000; n++) ring.record(packet(n), 5000)
+  expect(ring.bytes).toBe(5000 * 8)
+})
+
+it("keeps a text once, and only as long as a packet has it", () => {
+  const ring = new PacketRing()
+  const said = "x".repeat(1000)
+  for (let n = 0; n < 100; n++) ring.record({ ...packet(n, "inactive"), said }, 100)
+  expect(ring.bytes).toBeLessThan(100 * 8 + 2 * 1000)
+  for (let n = 0; n < 100; n++) ring.record(packet(n), 100)
+  expect(ring.bytes).toBeLessThan(1000)
+})
+
+it("says so where there are more different texts than it can keep", () => {
+  const ring = new PacketRing()
+  for (let n = 0; n < 400; n++) ring.record({ ...packet(n, "inactive"), said: `answer ${n}` }, 1000)
+  const texts = ring.packets().map(({ said }) => said)
+  expect(texts[253]).toBe("answer 253")
+  expect(texts[399]).toBe("one of too many different answers to be kept")
+  for (let n = 0; n < 400; n++) ring.record({ ...packet(n, "inactive"), said: `later ${n % 200}` }, 400)
+  expect(ring.last?.said).toBe("later 199")
+})
+
+it("shrinks to what it is allowed, the oldest packets first", () => {
+  const ring = new PacketRing()
+  for (let n = 0; n < 1000; n++) ring.record(packet(n), 1000)
+  ring.shrinkTo(800)
+  expect(ring.bytes).toBe(800)
+  expect(ring.packets().map(({ startedAt }) => startedAt)).toEqual(Array.from({ length: 100 }, (_, n) => 900 + n))
+  ring.shrinkTo(0)
+  expect(ring.packets()).toEqual([packet(999)])
+  ring.record(packet(1000), 1000)
+  expect(ring.size).toBe(2)
 })

@@ -48,7 +48,8 @@ describe("HTTP probe", () => {
     { status: 500, outcome: "inactive", reason: /^GET \/health answered 500 in \d+ ms$/ },
   ])("takes $status as $outcome", async ({ status, outcome, reason }) => {
     const port = await http((_, response) => response.writeHead(status, { location: "http://127.0.0.1:1/" }).end())
-    expect(await ask(port)).toEqual({ outcome, reason: expect.stringMatching(reason) })
+    const said = outcome === "active" ? {} : { said: `answered ${status}` }
+    expect(await ask(port)).toEqual({ outcome, reason: expect.stringMatching(reason), ...said })
   })
 
   it("sends path, host and its own User-Agent, and closes the connection each time", async () => {
@@ -67,7 +68,8 @@ describe("HTTP probe", () => {
   it("gives up on a server that accepts and says nothing, close to the time limit", async () => {
     const port = await http(() => {})
     const begin = performance.now()
-    expect(await ask(port)).toEqual({ outcome: "unreachable", reason: "GET /health got no answer within 0.2 s", timedOut: true })
+    const said = "no answer within 0.2 s"
+    expect(await ask(port)).toEqual({ outcome: "unreachable", reason: "GET /health got no answer within 0.2 s", said, timedOut: true })
     expect(performance.now() - begin).toBeGreaterThanOrEqual(195)
     expect(performance.now() - begin).toBeLessThan(450)
     await expect.poll(() => sockets.size).toBe(0)
@@ -78,7 +80,8 @@ describe("HTTP probe", () => {
       const timer = setInterval(() => response.write("x"), 20)
       response.on("close", () => clearInterval(timer))
     })
-    expect(await ask(port)).toEqual({ outcome: "unreachable", reason: "GET /health answered 200 but did not finish within 0.2 s", timedOut: true })
+    const said = "answered 200 but did not finish within 0.2 s"
+    expect(await ask(port)).toEqual({ outcome: "unreachable", reason: `GET /health ${said}`, said, timedOut: true })
   })
 
   it("reads at most 64 KiB", async () => {
@@ -92,7 +95,8 @@ describe("HTTP probe", () => {
       }
       more()
     })
-    expect(await ask(port, { timeoutSeconds: 5 })).toEqual({ outcome: "inactive", reason: "GET /health answered 200 with more than 64 KiB" })
+    const said = "answered 200 with more than 64 KiB"
+    expect(await ask(port, { timeoutSeconds: 5 })).toEqual({ outcome: "inactive", reason: `GET /health ${said}`, said })
     expect(written).toBeLessThan(64 * 1024 * 1024)
   })
 
@@ -104,7 +108,7 @@ describe("HTTP probe", () => {
   it("names a refused connection", async () => {
     const port = await closedPort()
     const reason = expect.stringMatching(new RegExp(`^connect to 127\\.0\\.0\\.1:${port} refused after \\d+ ms$`))
-    expect(await ask(port)).toEqual({ outcome: "unreachable", reason, refused: true })
+    expect(await ask(port)).toEqual({ outcome: "unreachable", reason, said: "connection refused", refused: true })
   })
 
   it("names a connection reset before an answer and in the middle of one", async () => {

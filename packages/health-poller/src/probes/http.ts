@@ -2,16 +2,21 @@ import { connect as connectTcp, isIP, type Socket } from "node:net"
 import { connect as connectTls } from "node:tls"
 import { formatHostPort, type Clock, type Timer } from "@meshwork/contract"
 import { Client, type buildConnector, type Dispatcher } from "undici"
-import { connectFailure, errorCode, type ProbeResult, type ProbeTarget } from "./probe.ts"
+import { connectFailure, errorCode, heardOver, silentFrom } from "../connect-failure.ts"
+import { calledOff, type ProbeKind, type ProbeResult, type ProbeTarget } from "../probe.ts"
 
 const maxBodyBytes = 64 * 1024
+/** How an open connection ends without a word; every other error is about what was said over it. */
+const lostConnection = new Set(["UND_ERR_SOCKET", "ECONNRESET", "EPIPE", "ETIMEDOUT", "ECONNABORTED", "EHOSTUNREACH", "ENETUNREACH", "ENETDOWN"])
 
 /**
  * One GET over a connection of its own. Any 2xx whose body ends within 64 KiB and the time limit is a success;
- * redirects are not followed. Never rejects.
+ * redirects are not followed.
  */
-export function probeHttp(target: ProbeTarget, options: { clock: Clock; userAgent: string }, signal: AbortSignal): Promise<ProbeResult> {
-  return new Promise((resolve) => new HttpProbe(target, options.clock, signal, resolve).run(options.userAgent))
+export const httpProbe: ProbeKind = {
+  name: "http",
+  suits: () => true,
+  probe: (target, options, signal) => new Promise((resolve) => new HttpProbe(target, options.clock, signal, resolve).run(options.userAgent)),
 }
 
 class HttpProbe implements Dispatcher.DispatchHandler {
@@ -21,11 +26,15 @@ class HttpProbe implements Dispatcher.DispatchHandler {
   readonly #begin: number
   readonly #path: string
   readonly #limit: Timer
-  readonly #abort = (): void => this.#finish({ outcome: "fault", reason: "the probe was called off" })
+  readonly #abort = (): void => this.#finish(calledOff)
   #resolve: ((result: ProbeResult) => void) | undefined
   #client: Client | undefined
   #socket: Socket | undefined
+  /** Whether there is a TCP connection. */
+  #reached = false
+  /** Whether it can be used: with TLS later than the former. */
   #connected = false
+  #network: Pick<ProbeResult, "network"> = {}
   #status = 0
   #bytes = 0
 
@@ -41,7 +50,6 @@ class HttpProbe implements Dispatcher.DispatchHandler {
   }
 
   run(userAgent: string): void {
-    if (this.#signal.aborted) return this.#abort()
     const { scheme, host, port } = this.#target
     try {
       // Time limits are ours: undici's are coarser than the shortest time-out a check may have.
@@ -54,18 +62,23 @@ class HttpProbe implements Dispatcher.DispatchHandler {
       const headers = { "user-agent": userAgent, accept: "*/*" }
       this.#client.dispatch({ path: this.#path, method: "GET", headers, reset: true }, this)
     } catch (error) {
-      this.#finish({ outcome: "fault", reason: `the probe could not be made: ${error instanceof Error ? error.message : String(error)}` })
+      const said = `the probe could not be made: ${error instanceof Error ? error.message : String(error)}`
+      this.#finish({ outcome: "fault", reason: said, said })
     }
   }
 
   #connect(callback: buildConnector.Callback): void {
-    const { scheme, host, port } = this.#target
+    const { scheme, host, port, check } = this.#target
     const secure = scheme === "https"
     const socket = secure
-      ? connectTls({ host, port, ALPNProtocols: ["http/1.1"], ...(isIP(host) ? {} : { servername: host }) })
+      ? connectTls({ host, port, ALPNProtocols: ["http/1.1"], rejectUnauthorized: check.insecure !== true, ...(isIP(host) ? {} : { servername: host }) })
       : connectTcp({ host, port })
     this.#socket = socket
     let answered = false
+    socket.once("connect", () => {
+      this.#reached = true
+      this.#network = heardOver(socket)
+    })
     socket.once(secure ? "secureConnect" : "connect", () => {
       answered = true
       this.#connected = true
@@ -86,12 +99,14 @@ class HttpProbe implements Dispatcher.DispatchHandler {
     this.#status = status
     if (status >= 200 && status < 300) return
     const hint = status < 400 ? "; redirects are not followed" : ""
-    this.#finish({ outcome: "inactive", reason: `${this.#request} answered ${status} in ${this.#elapsed} ms${hint}` })
+    this.#finish({ outcome: "inactive", reason: `${this.#request} answered ${status} in ${this.#elapsed} ms${hint}`, said: `answered ${status}` })
   }
 
   onResponseData(_: Dispatcher.DispatchController, chunk: Buffer): void {
     this.#bytes += chunk.length
-    if (this.#bytes > maxBodyBytes) this.#finish({ outcome: "inactive", reason: `${this.#request} answered ${this.#status} with more than 64 KiB` })
+    if (this.#bytes <= maxBodyBytes) return
+    const said = `answered ${this.#status} with more than 64 KiB`
+    this.#finish({ outcome: "inactive", reason: `${this.#request} ${said}`, said })
   }
 
   onResponseEnd(): void {
@@ -114,27 +129,30 @@ class HttpProbe implements Dispatcher.DispatchHandler {
     const { host, port } = this.#target
     const address = formatHostPort(host, port)
     const code = errorCode(error) ?? ""
-    if (error.name === "HTTPParserError" || code.startsWith("HPE_") || code === "UND_ERR_HEADERS_OVERFLOW")
-      return {
-        outcome: "inactive",
-        reason: `${this.#request} on ${address} answered what is not HTTP after ${this.#elapsed} ms (${code || error.message})`,
-      }
+    if (this.#connected && !lostConnection.has(code)) {
+      const what = code === "UND_ERR_HEADERS_OVERFLOW" ? "with too many headers" : "what is not HTTP"
+      const reason = `${this.#request} on ${address} answered ${what} after ${this.#elapsed} ms (${code || error.message})`
+      return { outcome: "inactive", reason, said: `answered ${what}` }
+    }
     if (!this.#connected) {
-      if (/CERT|SELF_SIGNED|UNABLE_TO|SSL|TLS/.test(code))
-        return { outcome: "unreachable", reason: `no secure connection to ${address} after ${this.#elapsed} ms: ${code}` }
-      return connectFailure(this.#target, error, this.#elapsed)
+      if (!this.#reached) return connectFailure(this.#target, error, this.#elapsed)
+      const said = `no secure connection (${code || error.message})`
+      return { outcome: "unreachable", reason: `no secure connection to ${address} after ${this.#elapsed} ms: ${code || error.message}`, said }
     }
     const when = this.#status === 0 ? "before an answer" : `in the middle of a ${this.#status} answer`
-    return { outcome: "unreachable", reason: `${this.#request}: connection to ${address} was reset after ${this.#elapsed} ms, ${when}` }
+    const reason = `${this.#request}: connection to ${address} was reset after ${this.#elapsed} ms, ${when}`
+    return { outcome: "unreachable", reason, said: `connection reset ${when}` }
   }
 
   #expire(): void {
     const { host, port, check } = this.#target
     const within = `within ${check.timeoutSeconds} s`
     let reason = `${this.#request} answered ${this.#status} but did not finish ${within}`
-    if (!this.#connected) reason = `connect to ${formatHostPort(host, port)} got no answer ${within}`
+    let said = `answered ${this.#status} but did not finish ${within}`
+    if (!this.#connected) reason = `${this.#reached ? "TLS handshake with" : "connect to"} ${formatHostPort(host, port)} got no answer ${within}`
     else if (this.#status === 0) reason = `${this.#request} got no answer ${within}`
-    this.#finish({ outcome: "unreachable", reason, timedOut: true })
+    if (this.#status === 0) said = `no answer ${within}`
+    this.#finish({ outcome: "unreachable", reason, said, timedOut: true, ...(this.#reached ? {} : silentFrom(host)) })
   }
 
   #finish(result: ProbeResult): void {
@@ -145,6 +163,6 @@ class HttpProbe implements Dispatcher.DispatchHandler {
     this.#signal.removeEventListener("abort", this.#abort)
     this.#socket?.destroy()
     this.#client?.destroy().catch(() => {})
-    resolve(result)
+    resolve({ ...this.#network, ...result })
   }
 }
