@@ -15,7 +15,7 @@ const textUnit = 4
 const durationUnit = 1024
 const maxDurationMs = 2 ** 22 - 1
 const maxGapMs = 2 ** 32 - 1
-const packetBytes = 8
+export const packetBytes = 8
 const leastCapacity = 8
 
 /** The last packets of one target, eight bytes each and every different text once: the gap to the start before, then the rest in one word. */
@@ -83,7 +83,7 @@ export class PacketRing {
       found.push({ startedAt, durationMs: Math.floor(word / durationUnit), outcome, ...(said === undefined ? {} : { said }) })
       startedAt -= this.#words[slot] ?? 0
     }
-    return found.reverse()
+    return found.toReversed()
   }
 
   get #capacity(): number {
