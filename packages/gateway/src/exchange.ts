@@ -326,11 +326,17 @@ export class Exchange implements AttemptListener {
     const attempt = this.#attempt
     if (attempt) {
       attempt.abort(new Error("the exchange is over"))
-      // A caller that does not read is no fault of the backend.
-      const callers = status === 499 || this.#routed.response.writableNeedDrain
-      attempt.picked.done({ result: callers ? "aborted" : "failure" })
+      attempt.picked.done({ result: this.#callersFault(status) ? "aborted" : "failure" })
     }
     this.#parts.finished(this.#routed.route, status, this.#elapsed)
+  }
+
+  /** Whether an exchange ended for want of something of the caller's: time, bytes of its body, reading. No backend answers for that. */
+  #callersFault(status: number): boolean {
+    const { request, response, admitted } = this.#routed
+    if (status === 499 || status === 408 || response.writableNeedDrain) return true
+    // What has arrived was handed on: it is the caller that does not send.
+    return admitted.hasBody && !request.complete && request.readableLength === 0
   }
 
   #done(attempt: Attempt, status: number): void {

@@ -1,6 +1,6 @@
 import { createServer, type RequestListener } from "node:http"
 import { type AddressInfo, connect, createServer as createTcpServer, type Socket } from "node:net"
-import { createPool, createStaticSource } from "@meshwork/client-sdk/pool"
+import { circuitBreaker, createPool, createStaticSource } from "@meshwork/client-sdk/pool"
 import { fakeInstance } from "@meshwork/client-sdk/testing"
 import { expect, it, onTestFinished } from "vitest"
 import { createGateway, type GatewaySettings, type RouteSettings } from "./index.ts"
@@ -212,4 +212,30 @@ it("GET with a body passes only for the host whose route allows it", async () =>
     return caller.text().slice(9, 12)
   }
   expect([await statusOf("search.test"), await statusOf("other.test")]).toEqual(["200", "400"])
+})
+
+it("callers that send too slowly or leave too little time open no breaker", async () => {
+  const backend = await httpBackend((request, response) => {
+    request.resume()
+    if (request.url === "/never") return
+    request.on("end", () => response.end("ok"))
+  })
+  const source = createStaticSource("test")
+  source.set("a", [fakeInstance("a", backend)], 0)
+  const pool = createPool({ service: "a", source, circuitBreaker: circuitBreaker({ minimumThroughput: 1 }) })
+  const gateway = createGateway({ routes: [{ match: "prefix", path: "/", service: "a", timeoutMs: 300 }], pool: () => pool })
+  onTestFinished(async () => {
+    await gateway.close({ graceMs: 0 })
+    await pool.close()
+  })
+  const { port } = await gateway.listen({ host: "127.0.0.1", port: 0 })
+  const slow = Array.from({ length: 6 }, () => call(port, `${head("POST / HTTP/1.1", "Content-Length: 1000000")}abc`))
+  const hasty = Array.from({ length: 6 }, () => call(port, head("GET /never HTTP/1.1", "X-Request-Timeout: 0.02", "Connection: close")))
+  await Promise.all([...slow, ...hasty].map(({ closed }) => closed))
+  expect(slow.map((each) => each.text().slice(9, 12))).toEqual(Array(6).fill("504"))
+  expect(hasty.map((each) => each.text().slice(9, 12))).toEqual(Array(6).fill("408"))
+  expect(pool.candidates()[0]?.breaker).toBe("closed")
+  const late = call(port, head("GET /never HTTP/1.1", "Connection: close"))
+  await late.closed
+  expect([late.text().slice(9, 12), pool.candidates()[0]?.breaker]).toEqual(["504", "open"])
 })
