@@ -60,3 +60,11 @@ test.each([
     expect(attempt).toThrow(expect.objectContaining({ code: "invalid_config", message: expect.stringMatching(/--token-file.*--insecure/) }))
   else expect(attempt).not.toThrow()
 })
+
+it("two names with one text are refused", () => {
+  const same = [
+    { name: "a", token: "x" },
+    { name: "b", token: "x" },
+  ]
+  expect(() => createAuthorize(same)).toThrow("two tokens have the same text")
+})

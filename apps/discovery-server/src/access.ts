@@ -22,6 +22,9 @@ export function createAuthorize(tokens: readonly AccessToken[]): Authorize {
   for (const { name, token } of tokens) {
     if (name === "" || token === "") throw new MeshError("invalid_config", "a token needs a name, and a text that is not empty")
   }
+  if (new Set(tokens.map(({ token }) => token)).size < tokens.length) {
+    throw new MeshError("invalid_config", "two tokens have the same text, so the journal could not tell their names apart")
+  }
   const known = tokens.map(({ name, token }) => ({ name, digest: digest(token) }))
   return (authorization) => {
     const given = /^Bearer +(\S+) *$/i.exec(authorization ?? "")?.[1]

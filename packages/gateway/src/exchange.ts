@@ -277,7 +277,7 @@ export class Exchange implements AttemptListener {
     }
     const asked = head.timeoutMs !== undefined && head.timeoutMs <= route.timeoutMs
     const seconds = `${(this.#limitMs / 1000).toFixed(3)} s`
-    if (!this.#prepared && this.#routed.pool.state !== null)
+    if ((!this.#prepared && this.#routed.pool.state !== null) || this.#stalled)
       return this.#fail(new MeshError("deadline_exceeded", `the request body did not arrive within ${seconds}`))
     this.#fail(
       asked
@@ -333,9 +333,14 @@ export class Exchange implements AttemptListener {
 
   /** Whether an exchange ended for want of something of the caller's: time, bytes of its body, reading. No backend answers for that. */
   #callersFault(status: number): boolean {
-    const { request, response, admitted } = this.#routed
+    const { response } = this.#routed
     if (status === 499 || status === 408 || response.writableNeedDrain) return true
-    // What has arrived was handed on: it is the caller that does not send.
+    return this.#stalled
+  }
+
+  /** Whether it is the caller that does not send: what has arrived of its body was handed on. */
+  get #stalled(): boolean {
+    const { request, admitted } = this.#routed
     return admitted.hasBody && !request.complete && request.readableLength === 0
   }
 
