@@ -100,6 +100,7 @@ describe("passes", () => {
     ["[::1]", "[::1]"],
     ["my_service", "my_service"],
     ["127.0.0.1:", "127.0.0.1"],
+    ["a.test.:80", "a.test"],
     ["", ""],
   ])("Host %j as %j", (value, host) => {
     expect(bare("GET", "/", ["Host", value])).toMatchObject({ host, authority: value })

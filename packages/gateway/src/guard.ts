@@ -16,7 +16,7 @@ export interface Admitted {
   readonly path: string
   /** Path and query, as they are sent on. */
   readonly target: string
-  /** Host without port, lower-case, as routes name it. */
+  /** Host without port and without the dot of the root, lower-case, as routes name it. */
   readonly host: string
   /** The Host as sent; empty for an HTTP/1.0 request without one. */
   readonly authority: string
@@ -115,5 +115,6 @@ function bareHost(host: string): string {
 
 function hostName(host: string): string {
   const colon = host.lastIndexOf(":")
-  return (colon > host.lastIndexOf("]") ? host.slice(0, colon) : host).toLowerCase()
+  const name = (colon > host.lastIndexOf("]") ? host.slice(0, colon) : host).toLowerCase()
+  return name.endsWith(".") ? name.slice(0, -1) : name
 }

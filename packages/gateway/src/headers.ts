@@ -19,6 +19,8 @@ const untouchable = new Set(["host", "content-length", "via"])
 const rewritten = new Set(["x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "forwarded"])
 const isForwarded = (name: string): boolean => name.startsWith("x-forwarded-") || name === "forwarded" || name === "x-real-ip"
 const loadHeader = "x-meshwork-load"
+/** A name of more than letters, digits and dashes. */
+const unusual = /[^0-9A-Za-z-]/
 /** What one part of the mesh says to the next. */
 const mesh = new Set(["x-request-timeout", "x-request-attempt", "x-request-priority", "x-service-name"])
 
@@ -58,8 +60,8 @@ export interface ForwardHead {
 }
 
 /**
- * Builds the head that goes to the backend: first everything that belongs to the connection goes, then names with `_` (other programs read them as `-`),
- * then what the caller may not say; only then the gateway adds its own.
+ * Builds the head that goes to the backend: first everything that belongs to the connection goes, then names with `_` and those that other programs
+ * take for ours, then what the caller may not say; only then the gateway adds its own.
  */
 export function forwardHead(rawHeaders: readonly string[], peer: Peer, host: string): ForwardHead {
   const named = connectionNames(rawHeaders)
@@ -69,7 +71,7 @@ export function forwardHead(rawHeaders: readonly string[], peer: Peer, host: str
     const name = rawHeaders[index] as string
     const value = rawHeaders[index + 1] as string
     const lower = name.toLowerCase()
-    if (hopByHop.has(lower) || lower === "host" || name.includes("_") || named?.has(lower)) continue
+    if (hopByHop.has(lower) || lower === "host" || named?.has(lower) || (unusual.test(name) && isAlias(lower))) continue
     if (isForwarded(lower)) {
       if (!peer.trustedProxy) continue
       if (rewritten.has(lower)) note(seen, lower, value)
@@ -156,6 +158,13 @@ export function answerTrailers(trailers: Readonly<Record<string, string | string
     for (const item of [value].flat()) pairs.push([name, item])
   }
   return pairs
+}
+
+/** Whether other programs (CGI, PHP, nginx) may read a name as one that means something here: they know no punctuation but one. */
+function isAlias(name: string): boolean {
+  if (name.includes("_")) return true
+  const plain = name.replace(/[^0-9a-z-]/g, "-")
+  return isForwarded(plain) || untouchable.has(plain) || mesh.has(plain) || hopByHop.has(plain)
 }
 
 function connectionNames(rawHeaders: readonly string[]): Set<string> | undefined {
