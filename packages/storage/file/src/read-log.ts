@@ -126,7 +126,7 @@ class LogReader {
     if (this.#lines === 0) throw new MeshError("invalid_config", `${this.#path} is not a file of a Meshwork registry; it was left as it is`)
     if (this.#epoch === undefined) throw this.#unusable(`ends after ${firstLine.trim()}: it was cut off`)
     const records: StoredRecord[] = []
-    for (const place of [...this.#index.records]) {
+    for (const place of this.#index.records) {
       const text = keyText(place.key)
       const read = readRecord(this.#unread.get(text), text)
       if ("message" in read) {

@@ -76,6 +76,7 @@ export class RecordIndex {
   /** Notes a deletion, and forgets those of more than 10 minutes ago. */
   bury(tombstone: Tombstone): void {
     this.#tombstones.push(tombstone)
+    this.#liveBytes += tombstone.length
     const oldest = this.#tombstones[0]
     if (oldest && tombstone.at - oldest.at > 2 * tombstonesKeptMs) this.#trim(tombstone.at)
   }
@@ -94,7 +95,9 @@ export class RecordIndex {
   }
 
   #trim(now: number): void {
-    this.#tombstones = this.#tombstones.filter((tombstone) => now - tombstone.at < tombstonesKeptMs)
+    const fresh = this.#tombstones.findIndex((tombstone) => now - tombstone.at < tombstonesKeptMs)
+    const old = this.#tombstones.splice(0, fresh === -1 ? this.#tombstones.length : fresh)
+    for (const { length } of old) this.#liveBytes -= length
   }
 }
 

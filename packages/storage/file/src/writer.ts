@@ -67,7 +67,8 @@ export class Writer {
     this.#stop.abort()
     await this.#compacting
     await this.#last
-    if (this.#renewed.size > 0) await this.#exclusive(() => this.#write([], true)).catch(() => {})
+    this.#aliveAt = Number.NEGATIVE_INFINITY
+    await this.#exclusive(() => this.#write([], true)).catch(() => {})
     await this.#file.close()
   }
 
@@ -120,7 +121,7 @@ export class Writer {
   }
 
   async #append(judge: Judge): Promise<void> {
-    const { index, clock } = this.#options
+    const { clock } = this.#options
     const alive = Math.round(clock.now())
     const renewed = [...this.#renewed.values()].map(({ key, renewedAt = alive }) => [key.service, key.id, renewedAt] as const)
     judge.append({ alive, renewed })
