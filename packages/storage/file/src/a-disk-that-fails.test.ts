@@ -16,7 +16,7 @@ beforeEach(() => {
   path = join(folder, "registry.log")
 })
 afterEach(() => {
-  for (const step of cleanUp.splice(0).reverse()) step()
+  for (const step of cleanUp.splice(0).toReversed()) step()
   rmSync(folder, { recursive: true })
 })
 

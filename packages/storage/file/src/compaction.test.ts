@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, wri
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { seededRandom, ManualClock } from "@meshwork/contract/testing"
-import type { OpResult, StorageOp } from "@meshwork/registry-core"
+import type { StorageOp } from "@meshwork/registry-core"
 import { sampleRecord } from "@meshwork/registry-core/testing"
 import { afterEach, beforeEach, expect, it, vi } from "vitest"
 import { createFileStorage } from "./index.ts"
@@ -37,7 +37,7 @@ it("commits go on while it is compacted, and everything is there afterwards", as
       if (current && choice < 0.4) return { op: "touch", key: { service: "a", id }, renewedAt: round }
       return { op: "put", record: sampleRecord("a", id, { port: 1 + round }), ifVersion: current?.version ?? null, cause }
     })
-    const results = await Promise.all(ops.map((op) => storage.commit([op]).then(([result]) => result as OpResult)))
+    const results = await Promise.all(ops.map((op) => storage.commit([op]).then(([result]) => result)))
     for (const [index, op] of ops.entries()) {
       const result = results[index]
       if (!result?.ok) throw new Error(`op ${index} of round ${round} was refused`)
