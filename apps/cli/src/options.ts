@@ -87,9 +87,9 @@ export function wholeNumber(least: number, most: number): (text: string) => numb
   }
 }
 
-/** An option that takes a port to listen on. */
-export function portOption(flag: string, variable: string, description: string): Option {
-  return new VariableOption(`${flag} <port>`, description, variable).argParser(parsePort)
+/** An option that takes a port to listen on, by the first of its variables that is set. */
+export function portOption(flag: string, variable: string, description: string, ...others: string[]): Option {
+  return new VariableOption(`${flag} <port>`, description, variable, ...others).argParser(parsePort)
 }
 
 /** An option that takes a text, or none at all and then is a switch. */

@@ -14,6 +14,7 @@ import { applyStaticServices, type StaticInstance } from "./static-services.ts"
 import { registerLyft } from "./surfaces/lyft/index.ts"
 import type { LyftSettings } from "./surfaces/lyft/settings.ts"
 import { registerNative } from "./surfaces/native/index.ts"
+import { registerPrometheus } from "./surfaces/prometheus/index.ts"
 import { registerServerPy } from "./surfaces/serverpy/index.ts"
 
 /** How long requests in flight may take once the server is closing, ms. */
@@ -92,6 +93,7 @@ export async function createDiscoveryServer(options: DiscoveryServerOptions): Pr
     await registerOpenApi(app)
     registerNative(app, { registry: opened, reports: new GatewayReports(clock), authorize, clock })
     registerLyft(app, { registry: opened, authorize, settings: options.lyft ?? {} })
+    registerPrometheus(app, opened)
     registerServerPy(app)
     await app.listen(address).catch((error: unknown) => {
       throw listenError(error, address)

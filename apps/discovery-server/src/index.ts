@@ -5,3 +5,6 @@ export type { DiscoveryServer, DiscoveryServerOptions } from "./discovery-server
 export { openStorage } from "./storages.ts"
 export type { AccessToken } from "./access.ts"
 export type { StaticInstance } from "./static-services.ts"
+export { lyftVariables, readLyftEnvironment } from "./surfaces/lyft/environment.ts"
+export type { LyftEnvironment } from "./surfaces/lyft/environment.ts"
+export type { LyftSettings } from "./surfaces/lyft/settings.ts"

@@ -19,20 +19,21 @@ export const discoveryCommand: CommandDefinition = command<DiscoveryOptions>({
   options: [
     configOption(),
     textOption("--host <host>", "MESHWORK_DISCOVERY_HOST", "address to bind (default 127.0.0.1)"),
-    portOption("--port", "MESHWORK_DISCOVERY_PORT", "port to listen on (default 8008)"),
+    portOption("--port", "MESHWORK_DISCOVERY_PORT", "port to listen on (default 8008)", "PORT"),
     textOption("--storage <spec>", "MESHWORK_STORAGE", "memory, file:PATH or sqlite:PATH (default sqlite:.meshwork/registry.sqlite)"),
     textOption("--token-file <file>", "MESHWORK_TOKEN_FILE", "file with the token that changes need; or MESHWORK_TOKEN"),
     textOption("--insecure", "MESHWORK_INSECURE", "allow an address that others reach without a token"),
   ],
   async run(context, { config: file, tokenFile, ...options }) {
     const config = readConfiguration(context, file)
-    const { host, port, storage, insecure } = { ...config.discovery, ...options }
+    const { readLyftEnvironment, runDiscovery } = await import("@meshwork/discovery-server")
+    const { lyft, logLevel, ...named } = readLyftEnvironment(context.env, options.storage)
+    const { host, port, storage, insecure } = { ...config.discovery, ...options, ...named }
     const tokens = accessTokens(context, config, tokenFile)
-    const { runDiscovery } = await import("@meshwork/discovery-server")
+    const log = await createLog(context, "discovery")
+    log.level = logLevel ?? log.level
     return runUntilStopped(context, async (running) => {
-      running(
-        await runDiscovery({ host, port, storage, insecure, tokens, instances: staticInstances(config), log: await createLog(context, "discovery") }),
-      )
+      running(await runDiscovery({ host, port, storage, insecure, tokens, instances: staticInstances(config), lyft, log }))
     })
   },
 })
