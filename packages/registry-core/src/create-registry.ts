@@ -14,6 +14,8 @@ import {
   type WatchToken,
 } from "@meshwork/contract"
 import { Changes, type Wish } from "./changes.ts"
+import { Claims } from "./claims.ts"
+import { Division } from "./division.ts"
 import { LeaseKeeper } from "./lease-keeper.ts"
 import { LeaseClock } from "./lease-clock.ts"
 import type {
@@ -33,7 +35,8 @@ import { RegistryState } from "./registry-state.ts"
 import { describePatch, patched } from "./rules/patch.ts"
 import { registered } from "./rules/register.ts"
 import type { Entry, ServiceView } from "./service-view.ts"
-import type { StoredState } from "./storage-port.ts"
+import { SharedFeed } from "./shared-feed.ts"
+import type { RegistryStorage, ServerInfo, SharedStorage, StorageNews, StoredState } from "./storage-port.ts"
 import { WatchHub } from "./watch-hub.ts"
 
 /** Opens a registry over a storage; rejects as the storage's `open` does. */
@@ -52,6 +55,11 @@ class StoredRegistry implements Registry {
   readonly #hub: WatchHub
   readonly #changes: Changes
   readonly #keeper: LeaseKeeper
+  readonly #division: Division
+  readonly #claims: Claims
+  /** What a shared storage tells; undefined for one that this server has for itself. */
+  readonly #feed: SharedFeed | undefined
+  readonly #dividedListeners = new Set<() => void>()
   /** Instances whose removal is being stored because their lease ran out. */
   readonly #leaving = new Set<string>()
   /** Registrations of unknown instances on their way. */
@@ -63,35 +71,60 @@ class StoredRegistry implements Registry {
     this.#options = options
     this.#limits = { instances: 200_000, services: 20_000, watchers: 20_000, ...options.limits }
     this.#leases = new LeaseClock(options.clock)
-    this.#state = new RegistryState(this.#leases, (service) => this.#hub.changed(service))
-    this.#hub = new WatchHub(this.#state, options.clock, this.#limits.watchers)
-    const { clock, storage, log } = options
+    const { clock, storage, server, log } = options
+    const shared = isShared(storage)
+    this.#division = new Division(server.id, shared)
+    this.#state = new RegistryState(this.#leases, this.#division, (service) => this.#hub.changed(service))
+    this.#hub = new WatchHub(this.#state, clock, this.#limits.watchers)
     this.#changes = new Changes({
       clock,
       storage,
       ...(log === undefined ? {} : { log }),
       leases: this.#leases,
       state: this.#state,
-      problems: opened.problems,
+      feed: shared ? () => this.#feed as SharedFeed : undefined,
       suspected: (entry) => this.#keeper.leased(entry),
     })
     this.#state.load(opened)
+    this.#claims = new Claims({
+      state: this.#state,
+      division: this.#division,
+      self: server.id,
+      now: () => this.#leases.now(),
+      reached: () => this.#feed?.staleForMs === undefined,
+      claim: (entry) => this.#claim(entry),
+    })
     this.#keeper = new LeaseKeeper({
-      clock: options.clock,
+      clock,
       leases: this.#leases,
       state: this.#state,
       probeSuspect: options.probeSuspect,
       remove: (entry, why, renewedAt) => this.#end(entry, why, renewedAt),
       suspect: (entry, suspicion, renewedAt) => this.#hold(entry, suspicion, renewedAt),
-      touch: (entry) => this.#changes.touch(entry),
-      signOfLife: () => this.#changes.signOfLife(),
+      ...(shared ? {} : { touch: (entry) => this.#changes.touch(entry), signOfLife: () => this.#changes.signOfLife() }),
+      deciding: () => this.#feed?.staleForMs === undefined && this.#division.announced,
+      ticked: () => this.#claims.tick(),
     })
+    if (!shared) return
+    this.#feed = new SharedFeed(
+      {
+        storage,
+        self: server,
+        clock,
+        news: (news) => this.#told(news),
+        servers: (servers) => this.#divide(servers),
+        reached: (staleSince) => this.#reached(staleSince),
+        log: (level, message, fields) => this.#log(level, message, fields),
+      },
+      opened,
+    )
   }
 
   /** Ends the leases that ran out before the last stop, and begins to keep the others. */
   async start(opened: StoredState): Promise<void> {
-    for (const problem of opened.problems) this.#log("error", `a stored record was skipped: ${problem.message}`, { key: problem.key })
+    this.#changes.skip(opened.problems)
     await this.#keeper.start(opened.lastAliveAt)
+    this.#feed?.start()
   }
 
   get position(): WatchToken {
@@ -101,6 +134,7 @@ class StoredRegistry implements Registry {
   readiness(): { ready: boolean; reasons: string[] } {
     const fault = this.#changes.fault
     const reasons = [...this.#changes.problems.values()].map((problem) => `stored record ${problem.key} was skipped: ${problem.message}`)
+    if (!this.#division.announced) reasons.unshift("not announced to the other servers yet: no lease is ended here")
     if (fault) reasons.unshift(fault.message)
     if (this.#closing) reasons.unshift("closing")
     return { ready: fault === undefined && this.#closing === undefined, reasons }
@@ -112,7 +146,7 @@ class StoredRegistry implements Registry {
     from: { origin: Origin; by: string },
   ): Promise<{ instance: Instance; created: boolean }> {
     const known = this.#state.entry(key)
-    if (known) this.#heard(known)
+    if (known) this.#renew(known)
     else this.#checkLimits(key)
     const arriving = known ? 0 : 1
     this.#arriving += arriving
@@ -148,6 +182,11 @@ class StoredRegistry implements Registry {
 
   heartbeat(beat: Beat): HeartbeatReply {
     const entry = this.#state.entry(beat)
+    if (this.#feed?.staleForMs !== undefined) {
+      // What it knows may be old news: neither to be denied nor to be promised anything.
+      if (entry !== undefined && (beat.boot === undefined || entry.record.boot === beat.boot)) this.#heard(entry)
+      return { status: 202 }
+    }
     if (entry === undefined || (beat.boot !== undefined && entry.record.boot !== beat.boot)) return { status: 404 }
     // Too late to be kept: registering again at once beats being gone until the next heartbeat.
     if (this.#leaving.size > 0 && this.#leaving.has(keyText(beat))) return { status: 404 }
@@ -240,6 +279,24 @@ class StoredRegistry implements Registry {
     return this.#hub.watch(options, wake)
   }
 
+  staleSince(): number | undefined {
+    const staleForMs = this.#feed?.staleForMs
+    return staleForMs === undefined ? undefined : this.#options.clock.now() - staleForMs
+  }
+
+  probes(key: InstanceKey): boolean {
+    return this.#division.probes(key)
+  }
+
+  onDivided(listener: () => void): () => void {
+    this.#dividedListeners.add(listener)
+    return () => this.#dividedListeners.delete(listener)
+  }
+
+  servers(): readonly ServerInfo[] {
+    return this.#feed === undefined ? [this.#options.server] : this.#division.servers
+  }
+
   journal(filter: { service?: string; id?: string; limit: number }): JournalEntry[] {
     return this.#state.journal.read(filter)
   }
@@ -254,6 +311,7 @@ class StoredRegistry implements Registry {
       this.#keeper.stop()
       this.#hub.close()
       await this.#changes.close()
+      await this.#feed?.close()
       await this.#options.storage.close()
     })()
     return this.#closing
@@ -265,18 +323,59 @@ class StoredRegistry implements Registry {
     return over.size === 0 ? view.instances() : view.instances().filter((instance) => !over.has(instance.id))
   }
 
-  #heard(entry: Entry): void {
+  #renew(entry: Entry): void {
     entry.renewedAt = this.#leases.now()
     entry.renewedWall = this.#options.clock.now()
+    delete entry.countedSince
     this.#keeper.renewed(entry)
-    if (entry.record.suspect === undefined) return
-    void this.#changes.attempt(
-      this.#changes.make(entry.record, "registry", (current) => {
-        if (current?.suspect === undefined) return undefined
-        const { suspect: _held, ...record } = current
-        return { put: record, what: "heard", why: "a heartbeat came: no longer suspect" }
-      }),
-    )
+  }
+
+  #heard(entry: Entry): void {
+    this.#renew(entry)
+    if (entry.record.suspect !== undefined) void this.#claim(entry)
+    else if (this.#feed !== undefined) this.#claims.heard(entry)
+  }
+
+  /** Makes this server the keeper of an instance that it heard; a suspect serves again. */
+  async #claim({ record }: Entry): Promise<void> {
+    const keeper = record.ttlSeconds > 0 && this.#feed !== undefined ? { keeper: this.#options.server.id } : {}
+    const rule = (current: InstanceRecord | undefined): Wish => {
+      if (current === undefined || current.boot !== record.boot || (current.suspect === undefined && current.keeper !== record.keeper))
+        return undefined
+      const { suspect, ...rest } = current
+      const put = { ...rest, ...keeper }
+      if (suspect !== undefined) return { put, what: "heard", why: "a heartbeat came: no longer suspect" }
+      return { put, what: "taken over", why: "heard here, not by its keeper", claims: true }
+    }
+    await this.#changes.attempt(this.#changes.make(record, "registry", rule))
+  }
+
+  #told(news: StorageNews): void {
+    if ("reset" in news) {
+      this.#changes.skip(news.reset.problems)
+      const goesOn = this.#state.replace(news.reset, this.#options.clock.now())
+      this.#log("warn", goesOn ? "the storage had to be read again" : "the storage counts anew: it lost its data, or was restored")
+      if (!goesOn) this.#hub.reset("the storage of this registry counts anew")
+      this.#state.divide()
+    } else {
+      if (news.problems) this.#changes.skip(news.problems)
+      for (const change of news.changes) this.#changes.tell(change)
+      this.#state.advance(news.revision)
+    }
+    this.#hub.advanced()
+  }
+
+  #divide(servers: readonly ServerInfo[]): void {
+    if (!this.#division.update(servers)) return
+    this.#state.divide()
+    this.#log("info", "discovery servers over this storage", { servers: servers.map(({ url }) => url) })
+    for (const listener of this.#dividedListeners) listener()
+  }
+
+  #reached(staleSince: number | undefined): void {
+    // Heartbeats may have gone elsewhere meanwhile, and who heard them may be a moment behind.
+    if (staleSince === undefined) this.#state.renewAll("the storage was reached again")
+    this.#hub.stale(staleSince)
   }
 
   /** Removes an instance, unless a heartbeat or a successor arrived after that was decided: they have the last word. */
@@ -296,18 +395,20 @@ class StoredRegistry implements Registry {
   async #hold(entry: Entry, suspect: Suspicion, renewedAt: number): Promise<void> {
     const { record } = entry
     const rule = (current: InstanceRecord | undefined): Wish =>
-      this.#isSilent(record, current, renewedAt) && current !== undefined && current.suspect === undefined
+      this.#isSilent(record, current, renewedAt) && current.suspect === undefined
         ? { put: { ...current, suspect }, what: "suspected", why: suspect.reason }
         : undefined
     await this.#changes.attempt(this.#changes.make(record, "registry", rule))
   }
 
-  #isSilent(record: InstanceRecord, current: InstanceRecord | undefined, renewedAt: number): boolean {
-    return this.#state.entry(record)?.renewedAt === renewedAt && current?.boot === record.boot
+  #isSilent(record: InstanceRecord, current: InstanceRecord | undefined, renewedAt: number): current is InstanceRecord {
+    const entry = this.#state.entry(record)
+    return entry?.renewedAt === renewedAt && entry.kept && current !== undefined && current.boot === record.boot && current.keeper === record.keeper
   }
 
   #expiresAt(entry: Entry): number | null {
-    const end = this.#keeper.end(entry)
+    // When its keeper heard it last is known there alone; this is the latest that can be.
+    const end = entry.kept || entry.record.ttlSeconds === 0 ? this.#keeper.end(entry) : this.#leases.now() + entry.record.ttlSeconds * 1000
     return end === Number.POSITIVE_INFINITY ? null : Math.round(this.#options.clock.now() + end - this.#leases.now())
   }
 
@@ -327,6 +428,10 @@ class StoredRegistry implements Registry {
   #log(level: "info" | "warn" | "error", message: string, fields?: Readonly<Record<string, unknown>>): void {
     this.#options.log?.(level, message, fields)
   }
+}
+
+function isShared(storage: RegistryStorage): storage is SharedStorage {
+  return "changes" in storage && "servers" in storage
 }
 
 function notRegistered(key: InstanceKey): MeshError {

@@ -17,9 +17,14 @@ export interface LeaseKeeperOptions {
   remove(entry: Entry, why: string, renewedAt: number): Promise<void>
   /** Holds an instance as suspect unless it was heard since `renewedAt`. Never rejects. */
   suspect(entry: Entry, suspicion: Suspicion, renewedAt: number): Promise<void>
-  /** Tells the storage when an instance was last heard; whether it took it. Never rejects. */
-  touch(entry: Entry): Promise<boolean>
-  signOfLife(): void
+  /** Tells the storage when an instance was last heard; whether it took it. Never rejects. Absent where heartbeats never reach the storage. */
+  touch?: (entry: Entry) => Promise<boolean>
+  /** Whether this server may end leases now, and knows which ones. */
+  deciding(): boolean
+  /** Tells the storage that this server lives. Absent where servers announce themselves. */
+  signOfLife?: () => void
+  /** Called twice a second. */
+  ticked(): void
 }
 
 /** The timers around the expiry rules: ends leases within a second of being due, and tells the storage who lives. */
@@ -37,12 +42,8 @@ export class LeaseKeeper {
     const { clock, probeSuspect: probe } = options
     if (probe === undefined) return
     const refused = (entry: Entry, renewedAt: number) => {
-      const silence = this.#silence(entry, options.leases.now())
-      this.#remove(
-        entry,
-        `lease expired: last heartbeat ${silence} ago, and ${entry.record.host}:${entry.record.port} refuses connections`,
-        renewedAt,
-      )
+      const silence = silenceOf(entry, options.leases.now())
+      this.#remove(entry, `lease expired: ${silence}, and ${entry.record.host}:${entry.record.port} refuses connections`, renewedAt)
     }
     this.#prober = new SuspectProber({ clock, probe, refused })
   }
@@ -75,14 +76,14 @@ export class LeaseKeeper {
 
   /** Takes note of a lease that may be due sooner than any other of its service, or of a suspect to be looked at. */
   leased(entry: Entry): void {
-    const view = this.#options.state.view(entry.record.service)
+    const view = entry.kept ? this.#options.state.view(entry.record.service) : undefined
     if (view) view.nextDueAt = Math.min(view.nextDueAt, entry.record.suspect ? Number.NEGATIVE_INFINITY : this.end(entry))
   }
 
   /** Takes note of a heartbeat; the storage is told when what it knows is older than half a ttl. */
   renewed(entry: Entry): void {
     const { ttlSeconds } = entry.record
-    if (ttlSeconds > 0 && entry.renewedWall - entry.storedRenewal >= ttlSeconds * 500) this.#untold.add(entry)
+    if (this.#options.touch !== undefined && ttlSeconds > 0 && entry.renewedWall - entry.storedRenewal >= ttlSeconds * 500) this.#untold.add(entry)
   }
 
   /** Lease-clock time at which the instance goes unless it is heard; Infinity = never. */
@@ -98,7 +99,9 @@ export class LeaseKeeper {
 
   /** Ids of a service that a read at `now` must leave out: those that the next tick removes. */
   over(view: ServiceView, now: number): ReadonlySet<string> {
-    return new Set(view.nextDueAt < now ? decideExpiry(this.#leases(view), this.#ranOutLately(view, now), now).expire : [])
+    return new Set(
+      view.nextDueAt < now && this.#options.deciding() ? decideExpiry(this.#leases(view), this.#ranOutLately(view, now), now).expire : [],
+    )
   }
 
   #arm(): void {
@@ -107,10 +110,11 @@ export class LeaseKeeper {
 
   #tick(): void {
     const now = this.#options.leases.now()
-    for (const view of this.#options.state.views()) if (view.nextDueAt < now) this.#expire(view, now)
+    if (this.#options.deciding()) for (const view of this.#options.state.views()) if (view.nextDueAt < now) this.#expire(view, now)
     this.#ticks++
     if (this.#ticks % (1000 / tickMs) === 0) this.#tell()
-    if (this.#ticks % (signOfLifeMs / tickMs) === 0) this.#options.signOfLife()
+    if (this.#ticks % (signOfLifeMs / tickMs) === 0) this.#options.signOfLife?.()
+    this.#options.ticked()
     this.#arm()
   }
 
@@ -121,14 +125,14 @@ export class LeaseKeeper {
       if (entry === undefined) continue
       const { suspect } = entry.record
       const held = suspect ? `; held as suspect for ${((this.#options.clock.now() - suspect.since) / 1000).toFixed(0)} s` : ""
-      this.#remove(entry, `lease expired: last heartbeat ${this.#silence(entry, now)} ago${held}`, entry.renewedAt)
+      this.#remove(entry, `lease expired: ${silenceOf(entry, now)}${held}`, entry.renewedAt)
     }
     for (const id of decision.suspect) this.#hold(view, id, now)
     // What was decided is not stored yet; until it is, reads leave it out and every tick looks again.
     const undecided = decision.expire.length > 0 || decision.suspect.length > 0
     view.nextDueAt = undecided
       ? Number.NEGATIVE_INFINITY
-      : Math.min(decision.nextDueAt, now + (this.#prober?.look(view.entries.values()) ?? Number.POSITIVE_INFINITY))
+      : Math.min(decision.nextDueAt, now + (this.#prober?.look(view.sorted().filter((entry) => entry.kept)) ?? Number.POSITIVE_INFINITY))
   }
 
   #hold(view: ServiceView, id: string, now: number): void {
@@ -137,7 +141,7 @@ export class LeaseKeeper {
     const since = this.#options.clock.now()
     const until = since + longestSuspicionMs
     const reason =
-      `suspect: no heartbeat for ${this.#silence(entry, now)}, like at least half of ${view.name}; ` +
+      `suspect: no heartbeat ${silentFor(entry, now)}, like at least half of ${view.name}; ` +
       `serves again when heard, goes when its port refuses or at ${new Date(until).toISOString()}`
     this.#once(entry, () => this.#options.suspect(entry, { since, until, reason }, entry.renewedAt))
   }
@@ -154,36 +158,52 @@ export class LeaseKeeper {
   }
 
   #tell(): void {
+    const { touch } = this.#options
+    if (touch === undefined) return
     for (const entry of this.#untold) {
       const before = entry.storedRenewal
       entry.storedRenewal = entry.renewedWall
-      void this.#options.touch(entry).then((told) => {
+      void touch(entry).then((told) => {
         if (!told) entry.storedRenewal = before
       })
     }
     this.#untold.clear()
   }
 
-  #silence(entry: Entry, now: number): string {
-    return `${((now - entry.renewedAt) / 1000).toFixed(1)} s`
-  }
-
   #lease(entry: Entry): LeaseView {
     const { ttlSeconds, suspect, id } = entry.record
     const lease: LeaseView = { id, ttlMs: ttlSeconds * 1000, renewedAt: entry.renewedAt }
-    // `until` is a wall clock instant, which may jump; what is left of it never grows beyond the bound.
-    if (suspect)
-      lease.suspectUntil = entry.heldUntil ??=
-        this.#options.leases.now() + Math.min(longestSuspicionMs, Math.max(0, suspect.until - this.#options.clock.now()))
+    if (!entry.kept) lease.foreign = true
+    if (suspect) lease.suspectUntil = entry.heldUntil ??= this.#options.leases.now() + this.#heldFor(suspect)
     return lease
+  }
+
+  #heldFor(suspect: Suspicion): number {
+    // `until` is an instant of a wall clock, which may jump, or be another machine's; what is left of it never grows beyond the bound.
+    if (this.#options.touch === undefined) return longestSuspicionMs
+    return Math.min(longestSuspicionMs, Math.max(0, suspect.until - this.#options.clock.now()))
   }
 
   #leases(view: ServiceView): LeaseView[] {
     return view.sorted().map((entry) => this.#lease(entry))
   }
 
-  #ranOutLately(view: ServiceView, now: number): number {
+  #ranOutLately(view: ServiceView, now: number): { here: number; elsewhere: number } {
     view.ranOut = view.ranOut.filter((lease) => now - lease.at <= lease.ttlMs)
-    return view.ranOut.length
+    const here = view.ranOut.filter((lease) => lease.here).length
+    return { here, elsewhere: view.ranOut.length - here }
   }
+}
+
+function silenceOf(entry: Entry, now: number): string {
+  return entry.countedSince === undefined ? `last heartbeat ${secondsSince(entry, now)} s ago` : `no heartbeat ${silentFor(entry, now)}`
+}
+
+function silentFor(entry: Entry, now: number): string {
+  const { countedSince } = entry
+  return countedSince === undefined ? `for ${secondsSince(entry, now)} s` : `in the ${secondsSince(entry, now)} s since ${countedSince}`
+}
+
+function secondsSince(entry: Entry, now: number): string {
+  return ((now - entry.renewedAt) / 1000).toFixed(1)
 }

@@ -1,4 +1,5 @@
-import type { InstanceKey, WatchToken } from "@meshwork/contract"
+import { type InstanceKey, keyText, type WatchToken } from "@meshwork/contract"
+import type { Division } from "./division.ts"
 import { Journal } from "./journal.ts"
 import type { LeaseClock } from "./lease-clock.ts"
 import { derived } from "./rules/derive.ts"
@@ -6,12 +7,14 @@ import { type Entry, ServiceView } from "./service-view.ts"
 import type { Cause, StoredRecord, StoredState } from "./storage-port.ts"
 
 const emptyViewsKept = 20_000
+const becameKeeper = "this server became its keeper"
 
 /** The registry's view of its storage: changed by what was committed and by nothing else. */
 export class RegistryState {
   readonly journal: Journal = new Journal()
   readonly #views = new Map<string, ServiceView>()
   readonly #leases: LeaseClock
+  readonly #division: Division
   readonly #changed: (service: string) => void
   /** Removals up to here are no longer remembered for services without instances. */
   floor = 0
@@ -20,8 +23,9 @@ export class RegistryState {
   #instances = 0
   #services = 0
 
-  constructor(leases: LeaseClock, changed: (service: string) => void) {
+  constructor(leases: LeaseClock, division: Division, changed: (service: string) => void) {
     this.#leases = leases
+    this.#division = division
     this.#changed = changed
   }
 
@@ -52,13 +56,53 @@ export class RegistryState {
   }
 
   /** Takes over what a storage held when it was opened; every lease gets a full ttl from now. */
-  load(state: StoredState): void {
+  load(state: StoredState, countedSince = "the registry was started"): void {
     this.#epoch = state.epoch
     this.#revision = state.revision
-    for (const stored of state.records) this.#place(stored, stored.revision)
+    for (const stored of state.records) this.#place(stored, stored.revision).countedSince = countedSince
     // Which change of a service was its last visible one is not stored, and a removal leaves nothing: so all begin here.
     for (const view of this.#views.values()) view.startAt(state.revision)
     this.floor = state.revision
+  }
+
+  /** Notes that nothing visible happened up to `revision`. */
+  advance(revision: number): void {
+    this.#revision = Math.max(this.#revision, revision)
+  }
+
+  /**
+   * Makes the view equal to what a shared storage holds after it had to be read anew. Whether subscribers can go on from what they know: not where
+   * the counting begins anew.
+   */
+  replace(state: StoredState, at: number): boolean {
+    const { epoch, revision } = state
+    const reasons = new Map(state.removed?.map((removed) => [keyText(removed.key), removed.cause]))
+    const there = new Set(state.records.map(({ record }) => keyText(record)))
+    const known = [...this.#views.values()].flatMap((view) => view.sorted())
+    const gone = known.filter(({ record }) => !there.has(keyText(record)))
+    const news = state.records.filter(({ record, version }) => this.entry(record)?.version !== version)
+    const goesOn = epoch === this.#epoch && (revision > this.#revision || (revision === this.#revision && gone.length + news.length === 0))
+    for (const { record } of gone) {
+      const why = goesOn ? "it was gone when the storage was read again" : "the storage lost it"
+      const cause = reasons.get(keyText(record)) ?? { by: "storage", why, at }
+      this.delete({ service: record.service, id: record.id }, goesOn ? revision : this.#revision, cause, cause.what ?? "deregistered")
+    }
+    if (goesOn) {
+      const cause = { by: "storage", why: "it had changed when the storage was read again", at }
+      // In which revision each of them changed no longer matters: whoever saw less than this one is told.
+      for (const stored of news) this.put({ ...stored, revision }, cause, this.entry(stored.record) === undefined ? "registered" : "updated")
+      this.#revision = revision
+      return true
+    }
+    this.#views.clear()
+    this.#instances = 0
+    this.#services = 0
+    this.load(state, "the storage began to count anew")
+    for (const { record, renewedWall, load } of known) {
+      const entry = this.entry(record)
+      if (entry?.record.boot === record.boot && entry) Object.assign(entry, { renewedWall }, load ? { load } : {})
+    }
+    return false
   }
 
   /** Applies a stored record, by whomever it was written. */
@@ -87,21 +131,56 @@ export class RegistryState {
     if (this.#views.size > this.#services + emptyViewsKept) this.#forgetEmpty()
   }
 
+  /** Writes into the journal what changed nothing. */
+  note(key: InstanceKey, cause: Cause, what: string): void {
+    this.journal.add({ at: cause.at, revision: this.#revision, service: key.service, id: key.id, what, by: cause.by, why: cause.why })
+  }
+
+  /** Divides the leases anew among the servers that are there: each that falls to this one gets a full ttl from now. */
+  divide(): void {
+    const now = this.#leases.now()
+    for (const view of this.#views.values()) {
+      for (const entry of view.entries.values()) {
+        const kept = this.#division.keeps(entry.record)
+        if (kept && !entry.kept) renew(entry, now, becameKeeper)
+        entry.kept = kept
+      }
+      view.nextDueAt = Number.NEGATIVE_INFINITY
+    }
+  }
+
+  /** Gives every lease a full ttl from now, because nobody can tell what happened lately. */
+  renewAll(because: string): void {
+    const now = this.#leases.now()
+    for (const view of this.#views.values()) {
+      for (const entry of view.entries.values()) renew(entry, now, because)
+      view.nextDueAt = Number.NEGATIVE_INFINITY
+    }
+  }
+
   #place(stored: StoredRecord, revision: number): Entry {
     const { record } = stored
     let view = this.#views.get(record.service)
     if (view === undefined) this.#views.set(record.service, (view = new ServiceView(record.service, this.floor, revision)))
     const before = view.entries.get(record.id)
     const instance = derived(record)
+    const now = this.#leases.now()
+    const sameKeeper = before !== undefined && before.record.keeper === record.keeper
+    const kept = this.#division.keeps(record)
+    // It falls to this server without having been heard here.
+    const fallen = before !== undefined && kept && !before.kept && !this.#division.isSelf(record.keeper)
     const entry: Entry = {
       record,
       version: stored.version,
       instance,
       json: JSON.stringify(instance),
       revision,
-      renewedAt: before?.renewedAt ?? this.#leases.now(),
+      renewedAt: before === undefined || fallen ? now : before.renewedAt,
       renewedWall: before?.renewedWall ?? stored.renewedAt ?? record.registeredAt,
       storedRenewal: before?.storedRenewal ?? stored.renewedAt ?? record.registeredAt,
+      kept,
+      keeperSince: sameKeeper ? before.keeperSince : now,
+      ...(fallen ? { countedSince: becameKeeper } : before?.countedSince === undefined ? {} : { countedSince: before.countedSince }),
       // A verdict about a suspect does not begin its time anew.
       ...(before?.heldUntil === undefined || record.suspect === undefined ? {} : { heldUntil: before.heldUntil }),
       ...(before?.load === undefined || before.record.boot !== record.boot ? {} : { load: before.load }),
@@ -126,4 +205,9 @@ export class RegistryState {
       this.floor = Math.max(this.floor, view.revision)
     }
   }
+}
+
+function renew(entry: Entry, now: number, countedSince: string): void {
+  entry.renewedAt = now
+  entry.countedSince = countedSince
 }

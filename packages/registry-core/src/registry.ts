@@ -128,6 +128,14 @@ export interface Registry {
   findByRepo(repo: string): Instance[]
   /** `wake` is called, at most once until the next `take`, when there is something to take; changes are coalesced for 20 ms. */
   watch(options: WatchOptions, wake: () => void): Watch
+  /** Unix ms since when its storage has not been reached, so that reads may be old news; undefined while they are not. Only where it is shared. */
+  staleSince(): number | undefined
+  /** Whether it is for this server to probe an instance: all of them, unless several servers share the storage. */
+  probes(key: InstanceKey): boolean
+  /** Calls `listener` after every change of what `probes` answers; returns how to end that. */
+  onDivided(listener: () => void): () => void
+  /** The servers over the storage that are there, this one included once the others see it. */
+  servers(): readonly ServerInfo[]
   journal(filter: { service?: string; id?: string; limit: number }): JournalEntry[]
   statistics(): RegistryStatistics
   /** Stops timers, ends watches, flushes what was promised and closes the storage. Idempotent. */

@@ -17,6 +17,12 @@ export interface Entry {
   storedRenewal: number
   /** Lease-clock time until which a suspect is held. */
   heldUntil?: number
+  /** Whether this server is the one to end its lease. */
+  kept: boolean
+  /** Time of the lease clock since when it has its present keeper. */
+  keeperSince: number
+  /** What `renewedAt` counts from where that is no heartbeat, for sentences: "no heartbeat in the 30.2 s since …". */
+  countedSince?: string
   load?: Load
 }
 
@@ -37,8 +43,8 @@ export class ServiceView {
   revision = 0
   /** Lease-clock time from which on a read may have to leave somebody out. */
   nextDueAt: number = Number.POSITIVE_INFINITY
-  /** Lease-clock times at which leases ran out, within the last ttl. */
-  ranOut: { at: number; ttlMs: number }[] = []
+  /** Leases that ran out within the last ttl: when on the lease clock, and whether this server ended them. */
+  ranOut: { at: number; ttlMs: number; here: boolean }[] = []
   #removed: Removed[] = []
   /** Changes up to here can no longer be told apart. */
   #floor: number

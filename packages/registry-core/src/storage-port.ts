@@ -26,8 +26,11 @@ export interface SharedStorage extends RegistryStorage {
   servers(self: ServerInfo, signal: AbortSignal): AsyncIterable<ServerInfo[]>
 }
 
-/** What a shared storage has to tell: changes of one or several revisions, or everything anew where continuity was lost. */
-export type StorageNews = { revision: number; changes: StorageChange[] } | { reset: StoredState }
+/**
+ * What a shared storage has to tell: changes up to `revision`, or everything anew where continuity was lost. `problems` are all that there are,
+ * given when they changed.
+ */
+export type StorageNews = { revision: number; changes: StorageChange[]; problems?: StorageProblem[] } | { reset: StoredState }
 
 /** A discovery server as the others see it. */
 export interface ServerInfo {

@@ -1,4 +1,4 @@
-import type { Timer } from "@meshwork/contract"
+import type { WatchToken } from "@meshwork/contract"
 import type { Watch, WatchFrame, WatchOptions } from "./registry.ts"
 import type { WatchedState, WatchHub } from "./watch-hub.ts"
 
@@ -13,15 +13,19 @@ export class Subscription implements Watch {
   readonly #wake: () => void
   readonly #dirty = new Set<string>()
   /** Whether services without instances were told as empty snapshots of this process. */
-  readonly #toldOfEmpty: boolean
+  #toldOfEmpty: boolean
+  /** Since when this subscriber knows that the store is lost, Unix ms. */
+  #toldStale: number | undefined
   /** Everything up to this revision has been handed out; undefined before the first round of one that resumes nothing. */
   #seen: number | undefined
   /** `pending`: waits for a token from the future. `all`: looks at every service in the next round. `changed`: at those that changed. */
   #next: "pending" | "all" | "changed" = "all"
-  #resetFirst = false
+  /** Why everything known so far is void, to be told first. */
+  #resetFirst: string | undefined
+  /** The token from the future that the subscription waits for. */
+  #ahead: WatchToken | undefined
   /** Services that get a snapshot in the first round whatever was seen. */
   #forced: ReadonlySet<string>
-  #patience: Timer | undefined
   #awake = false
   #closed = false
 
@@ -37,12 +41,29 @@ export class Subscription implements Watch {
     const { epoch, revision } = state.position
     if (resume.epoch === epoch && resume.revision > revision) {
       this.#next = "pending"
-      this.#patience = hub.later(() => {
-        this.#next = "all"
-        this.#resume(resume)
-        hub.wakeSoon(this)
-      })
+      this.#ahead = resume
+      hub.foresee(this, resume)
     } else this.#resume(resume)
+  }
+
+  /** Ends the wait for a token from the future: it has come true, or had time to. */
+  overtaken(): void {
+    const token = this.#ahead
+    if (token === undefined || this.#closed) return
+    this.#ahead = undefined
+    this.#next = "all"
+    this.#resume(token)
+    this.#hub.overtaken(this)
+  }
+
+  /** Everything known so far is void. */
+  reset(why: string): void {
+    if (this.#ahead !== undefined) return
+    this.#seen = undefined
+    this.#resetFirst = why
+    this.#next = "all"
+    this.#dirty.clear()
+    this.#toldOfEmpty = this.#options.services !== undefined
   }
 
   /** Notes that a service changed. */
@@ -64,6 +85,7 @@ export class Subscription implements Watch {
     this.#awake = false
     if (this.#closed || this.#next === "pending") return []
     const frames = this.#next === "all" ? this.#wholeRound() : this.#changes()
+    this.#pushStaleness(frames)
     this.#next = "changed"
     this.#dirty.clear()
     this.#seen = this.#state.position.revision
@@ -76,20 +98,19 @@ export class Subscription implements Watch {
     if (this.#closed) return
     this.#closed = true
     this.#dirty.clear()
-    this.#patience?.cancel()
     this.#hub.forget(this, this.#options.services)
   }
 
   #resume(token: { epoch: string; revision: number }): void {
     const { epoch, revision } = this.#state.position
     if (token.epoch === epoch && token.revision <= revision) this.#seen = token.revision
-    else this.#resetFirst = true
+    else this.#resetFirst = "this registry counts anew, or never got as far as the subscriber's token"
   }
 
   #wholeRound(): WatchFrame[] {
     const frames: WatchFrame[] = []
-    if (this.#resetFirst) frames.push(this.#stamped("reset", { why: "this registry counts anew, or never got as far as the subscriber's token" }))
-    this.#resetFirst = false
+    if (this.#resetFirst !== undefined) frames.push(this.#stamped("reset", { why: this.#resetFirst }))
+    this.#resetFirst = undefined
     const { services } = this.#options
     const forced = this.#forced
     this.#forced = new Set()
@@ -121,7 +142,14 @@ export class Subscription implements Watch {
     } else if (seen === undefined || seen < this.#state.floor) frames.push(this.#hub.emptySnapshot(service))
   }
 
-  #stamped(event: "synced" | "reset", data: Record<string, unknown>): WatchFrame {
+  #pushStaleness(frames: WatchFrame[]): void {
+    const since = this.#hub.staleSince
+    if (since === this.#toldStale) return
+    frames.push(since === undefined ? this.#stamped("fresh", {}) : this.#stamped("stale", { since }))
+    this.#toldStale = since
+  }
+
+  #stamped(event: "synced" | "reset" | "stale" | "fresh", data: Record<string, unknown>): WatchFrame {
     return { event, json: Buffer.from(JSON.stringify({ ...this.#state.position, at: this.#hub.now(), ...data })) }
   }
 }

@@ -23,6 +23,9 @@ export class WatchHub {
   readonly #all = new Set<Subscription>()
   readonly #byService = new Map<string, Set<Subscription>>()
   readonly #waiting = new Set<Subscription>()
+  /** Those with a token from the future. */
+  readonly #ahead = new Map<Subscription, WatchToken>()
+  #staleSince: number | undefined
   readonly #frames = new WeakMap<ServiceView, { revision: number; snapshot?: WatchFrame; changes: Map<number, WatchFrame> }>()
   readonly #closing = new WeakMap<WatchFrame, WatchFrame>()
   #count = 0
@@ -58,6 +61,32 @@ export class WatchHub {
     for (const subscription of this.#byService.get(service) ?? []) this.#mark(subscription, service)
   }
 
+  /** Has subscribers look whose token was from the future, if it has come true. */
+  advanced(): void {
+    if (this.#ahead.size === 0) return
+    const { epoch, revision } = this.#state.position
+    for (const [subscription, token] of this.#ahead) if (token.epoch !== epoch || token.revision <= revision) subscription.overtaken()
+  }
+
+  /** Has every subscriber begin anew. */
+  reset(why: string): void {
+    for (const subscription of this.#everyone()) {
+      subscription.reset(why)
+      this.#await(subscription)
+    }
+  }
+
+  /** Tells every subscriber that the store was lost, and since when in Unix ms; or, without, that it is back. */
+  stale(since: number | undefined): void {
+    this.#staleSince = since
+    for (const subscription of this.#everyone()) this.#await(subscription)
+  }
+
+  /** Unix ms since when the store is lost; undefined while it is reached. */
+  get staleSince(): number | undefined {
+    return this.#staleSince
+  }
+
   /** The frame that brings a subscriber who saw everything up to `seen` to the present state of a service; shared by all who hold the same. */
   frame(view: ServiceView, seen: number | undefined, toldOfEmpty: boolean): WatchFrame {
     let cached = this.#frames.get(view)
@@ -91,9 +120,16 @@ export class WatchHub {
     return this.#make("snapshot", service, this.#state.position.revision, `"instances":[]`)
   }
 
-  /** Calls `callback` once a token from the future has had time to come true. */
-  later(callback: () => void): Timer {
-    return this.#clock.timer(futureTokenPatienceMs, callback).unref()
+  /** Has the subscription told when its token comes true, or has had time to. */
+  foresee(subscription: Subscription, token: WatchToken): void {
+    this.#ahead.set(subscription, token)
+    this.#clock.timer(futureTokenPatienceMs, () => subscription.overtaken()).unref()
+  }
+
+  /** No longer waits for the subscription's token. */
+  overtaken(subscription: Subscription): void {
+    this.#ahead.delete(subscription)
+    this.#await(subscription)
   }
 
   now(): number {
@@ -109,6 +145,7 @@ export class WatchHub {
     this.#count--
     this.#all.delete(subscription)
     this.#waiting.delete(subscription)
+    this.#ahead.delete(subscription)
     for (const service of services ?? []) {
       const watchers = this.#byService.get(service)
       watchers?.delete(subscription)
@@ -119,6 +156,18 @@ export class WatchHub {
   close(): void {
     this.#timer?.cancel()
     this.#waiting.clear()
+  }
+
+  *#everyone(): Iterable<Subscription> {
+    yield* this.#all
+    const seen = new Set<Subscription>()
+    for (const subscriptions of this.#byService.values()) {
+      for (const subscription of subscriptions) {
+        if (seen.has(subscription)) continue
+        seen.add(subscription)
+        yield subscription
+      }
+    }
   }
 
   #snapshot(view: ServiceView): WatchFrame {

@@ -5,6 +5,10 @@ const now = 1_000_000
 /** Leases of 30 s by how many seconds ago each was heard. */
 const leases = (...silences: readonly number[]): LeaseView[] =>
   silences.map((silence, index) => ({ id: String(index), ttlMs: 30_000, renewedAt: now - silence * 1000 }))
+const nobody = { here: 0, elsewhere: 0 }
+/** The same as another server hears them. */
+const foreign = (...silences: readonly number[]): LeaseView[] => leases(...silences).map((lease) => ({ ...lease, id: `f${lease.id}`, foreign: true }))
+const doubted = (lease: LeaseView): LeaseView => ({ ...lease, suspectUntil: now + 1000 })
 
 describe("who goes and who is held", () => {
   it.each([
@@ -21,12 +25,28 @@ describe("who goes and who is held", () => {
     ["nobody is held while no lease runs out, however late", leases(29, 29, 29), 0, [], []],
     ["those without a lease do not count", [...leases(31), { id: "9", ttlMs: 0, renewedAt: 0 }, { id: "8", ttlMs: 0, renewedAt: 0 }], 0, ["0"], []],
   ])("%s", (_title, given, ranOutLately, expire, suspect) => {
-    expect(decideExpiry(given, ranOutLately, now)).toMatchObject({ expire, suspect })
+    expect(decideExpiry(given, { here: ranOutLately, elsewhere: 0 }, now)).toMatchObject({ expire, suspect })
+  })
+
+  it.each([
+    ["one that others hear is nobody's business here", foreign(900), 0, [], []],
+    ["one of four, the others heard elsewhere", [...leases(31), ...foreign(0, 0, 0)], 0, ["0"], []],
+    [
+      "all three that are heard here are held, though many more are heard elsewhere",
+      [...leases(31, 31, 31), ...foreign(0, 0, 0, 0, 0, 0)],
+      0,
+      [],
+      ["0", "1", "2"],
+    ],
+    ["one of three, when another server doubts another one", [...leases(31), ...foreign(0), ...foreign(0).map(doubted)], 0, [], ["0"]],
+    ["one of three, when another one ran out elsewhere", [...leases(31), ...foreign(0)], 1, [], ["0"]],
+  ])("where several servers hear a service: %s", (_title, given, elsewhere, expire, suspect) => {
+    expect(decideExpiry(given, { here: 0, elsewhere }, now)).toMatchObject({ expire, suspect })
   })
 
   it("a suspect goes when its time is up, and is not held again", () => {
     const held = leases(400, 400, 400).map((lease, index) => ({ ...lease, suspectUntil: now - 1 + index }))
-    expect(decideExpiry(held, 0, now)).toEqual({ expire: ["0"], suspect: [], nextDueAt: now })
+    expect(decideExpiry(held, nobody, now)).toEqual({ expire: ["0"], suspect: [], nextDueAt: now })
   })
 
   it("a suspect never loses more than its own lease gave it", () => {
@@ -34,9 +54,9 @@ describe("who goes and who is held", () => {
   })
 
   it("looks again when the next lease ends", () => {
-    expect(decideExpiry(leases(5, 20, 1), 0, now).nextDueAt).toBe(now + 10_000)
-    expect(decideExpiry([{ id: "a", ttlMs: 0, renewedAt: 0 }], 0, now).nextDueAt).toBe(Number.POSITIVE_INFINITY)
-    expect(decideExpiry(leases(31, 31, 1), 0, now).nextDueAt).toBe(now + 29_000)
+    expect(decideExpiry(leases(5, 20, 1), nobody, now).nextDueAt).toBe(now + 10_000)
+    expect(decideExpiry([{ id: "a", ttlMs: 0, renewedAt: 0 }], nobody, now).nextDueAt).toBe(Number.POSITIVE_INFINITY)
+    expect(decideExpiry(leases(31, 31, 1), nobody, now).nextDueAt).toBe(now + 29_000)
   })
 })
 

@@ -9,6 +9,8 @@ export interface LeaseView {
   renewedAt: number
   /** Set while the instance is held although its lease ran out: until when. */
   suspectUntil?: number
+  /** Set where another server hears the instance: it is not decided about here, and counts as late only when that server doubts it. */
+  foreign?: true
 }
 
 export interface ExpiryDecision {
@@ -28,12 +30,14 @@ export function leaseEnd(lease: LeaseView): number {
 
 /**
  * Decides about the leases of one service. When one runs out while at least 3 are leased and at least half of those are late (silent for more
- * than half a ttl) or ran out within the last ttl, it and they are held as suspects, for at most 300 s.
- * @param ranOutLately leases that ran out within their last ttl and are gone already
+ * than half a ttl) or ran out within the last ttl, it and they are held as suspects, for at most 300 s. Where several servers hear the service, it
+ * is enough that this holds for those that are heard here, or for all.
+ * @param ranOutLately leases that ran out within their last ttl and are gone already: here, and at other servers
  */
-export function decideExpiry(leases: readonly LeaseView[], ranOutLately: number, now: number): ExpiryDecision {
+export function decideExpiry(leases: readonly LeaseView[], ranOutLately: { here: number; elsewhere: number }, now: number): ExpiryDecision {
   const leased = leases.filter((lease) => lease.ttlMs > 0)
-  const over = leased.filter((lease) => leaseEnd(lease) < now)
+  const own = leased.filter((lease) => !lease.foreign)
+  const over = own.filter((lease) => leaseEnd(lease) < now)
   const fresh = over.filter((lease) => lease.suspectUntil === undefined)
   const decision: ExpiryDecision = {
     expire: over.filter((lease) => lease.suspectUntil !== undefined).map((lease) => lease.id),
@@ -41,18 +45,23 @@ export function decideExpiry(leases: readonly LeaseView[], ranOutLately: number,
     nextDueAt: Number.POSITIVE_INFINITY,
   }
   if (fresh.length > 0) {
-    const late = leased.filter((lease) => now - lease.renewedAt > lease.ttlMs / 2)
-    const all = leased.length + ranOutLately
-    if (all >= 3 && (late.length + ranOutLately) * 2 >= all)
+    const { here, elsewhere } = ranOutLately
+    const late = own.filter((lease) => now - lease.renewedAt > lease.ttlMs / 2)
+    const lateElsewhere = leased.filter((lease) => lease.foreign && lease.suspectUntil !== undefined).length + elsewhere
+    if (isMass(late.length + here, own.length + here) || isMass(late.length + here + lateElsewhere, leased.length + here + elsewhere)) {
       decision.suspect = late.filter((lease) => lease.suspectUntil === undefined).map((lease) => lease.id)
-    else decision.expire.push(...fresh.map((lease) => lease.id))
+    } else decision.expire.push(...fresh.map((lease) => lease.id))
   }
   const held = new Set(decision.suspect)
-  for (const lease of leased) {
+  for (const lease of own) {
     const end = leaseEnd(held.has(lease.id) ? { ...lease, suspectUntil: now + longestSuspicionMs } : lease)
     if (end >= now && end < decision.nextDueAt) decision.nextDueAt = end
   }
   return decision
+}
+
+function isMass(late: number, all: number): boolean {
+  return all >= 3 && late * 2 >= all
 }
 
 /**

@@ -197,7 +197,7 @@ class MemoryLink implements SharedLink {
         const news = this.#data.since(this.#position.epoch, this.#position.revision)
         this.#position = { epoch: this.#data.epoch, revision: "reset" in news ? news.reset.revision : news.revision }
         yield news
-        if ("reset" in news || news.changes.length > 0) continue
+        if (this.#position.epoch !== this.#data.epoch || this.#position.revision !== this.#data.revision) continue
       }
       await this.#data.next(this.#clock, over)
     }
