@@ -83,7 +83,7 @@ export class PacketRing {
       found.push({ startedAt, durationMs: Math.floor(word / durationUnit), outcome, ...(said === undefined ? {} : { said }) })
       startedAt -= this.#words[slot] ?? 0
     }
-    return found.reverse()
+    return found.toReversed()
   }
 
   get #capacity(): number {

@@ -71,7 +71,13 @@ class HttpProbe implements Dispatcher.DispatchHandler {
     const { scheme, host, port, check } = this.#target
     const secure = scheme === "https"
     const socket = secure
-      ? connectTls({ host, port, ALPNProtocols: ["http/1.1"], rejectUnauthorized: check.insecure !== true, ...(isIP(host) ? {} : { servername: host }) })
+      ? connectTls({
+          host,
+          port,
+          ALPNProtocols: ["http/1.1"],
+          rejectUnauthorized: check.insecure !== true,
+          ...(isIP(host) ? {} : { servername: host }),
+        })
       : connectTcp({ host, port })
     this.#socket = socket
     let answered = false

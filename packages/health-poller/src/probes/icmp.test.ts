@@ -43,7 +43,11 @@ it.skipIf(!hasPing)("the real ping names a host that does not resolve", async ()
 
 it.each<[string, string, Partial<ProbeResult>]>([
   ["no reply", "exit 1", { outcome: "inactive", said: "ping got no reply within 1 s", network: "silent" }],
-  ["another's refusal", 'echo "From 10.0.0.1 icmp_seq=1 Destination Host Unreachable"; exit 1', { outcome: "inactive", said: "Destination Host Unreachable" }],
+  [
+    "another's refusal",
+    'echo "From 10.0.0.1 icmp_seq=1 Destination Host Unreachable"; exit 1',
+    { outcome: "inactive", said: "Destination Host Unreachable" },
+  ],
   ["a reply from afar", 'echo "64 bytes from 10.0.0.7: icmp_seq=1 ttl=64 time=0.1 ms"; exit 0', { outcome: "active", network: "heard" }],
   ["no way there", 'echo "ping: connect: Network is unreachable" >&2; exit 2', { outcome: "unreachable", network: "silent" }],
   ["no resolver", 'echo "ping: x: Temporary failure in name resolution" >&2; exit 2', { outcome: "unreachable", network: "silent" }],

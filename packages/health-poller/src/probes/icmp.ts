@@ -57,8 +57,14 @@ function read(target: ProbeTarget, code: number | null, { out, err }: { out: str
   if (/not permitted|permission denied|cap_net_raw|lacking privilege/i.test(problem)) return notRun(problem)
   const why = problem.replace(/^ping: /, "")
   if (/name or service|resolution|unknown host|no address/i.test(why))
-    return { outcome: "unreachable", reason: `host ${host} could not be resolved (${why})`, said: "host could not be resolved", ...silenceOf(why, host) }
-  if (/unreachable/i.test(why)) return { outcome: "unreachable", reason: `ping ${host} failed: ${why}`, said: `ping failed (${why})`, ...silentFrom(host) }
+    return {
+      outcome: "unreachable",
+      reason: `host ${host} could not be resolved (${why})`,
+      said: "host could not be resolved",
+      ...silenceOf(why, host),
+    }
+  if (/unreachable/i.test(why))
+    return { outcome: "unreachable", reason: `ping ${host} failed: ${why}`, said: `ping failed (${why})`, ...silentFrom(host) }
   return notRun(problem)
 }
 

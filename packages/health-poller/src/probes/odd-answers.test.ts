@@ -49,10 +49,24 @@ it.each<[string, string, string, number, ProbeResult["outcome"], RegExp]>([
   ["endless headers, quickly", "HTTP/1.1 200 OK\r\n", `x-more: ${"y".repeat(2000)}\r\n`, 1, "inactive", /^answered with too many headers$/],
   ["endless headers, one at a time", "HTTP/1.1 200 OK\r\n", "x: y\r\n", 20, "unreachable", /^no answer within 0\.5 s$/],
   ["a head that trickles byte by byte", "HTTP/1.1 200 OK\r\nx: ", "y", 20, "unreachable", /^no answer within 0\.5 s$/],
-  ["informational answers without end", "", "HTTP/1.1 100 Continue\r\n\r\n", 5, "unreachable", /^(no answer within 0\.5 s|connection reset before an answer)$/],
+  [
+    "informational answers without end",
+    "",
+    "HTTP/1.1 100 Continue\r\n\r\n",
+    5,
+    "unreachable",
+    /^(no answer within 0\.5 s|connection reset before an answer)$/,
+  ],
   ["a body that trickles", "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n", "x", 20, "unreachable", /^answered 200 but did not finish within/],
   ["a chunk size that is none", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", "", 50, "inactive", /^answered what is not HTTP$/],
-  ["two lengths that differ", "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nx", "", 50, "inactive", /^answered what is not HTTP$/],
+  [
+    "two lengths that differ",
+    "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nx",
+    "",
+    50,
+    "inactive",
+    /^answered what is not HTTP$/,
+  ],
 ])("takes %s as what it is, within the time limit", async (_title, first, piece, everyMs, outcome, said) => {
   const port = await drip(first, piece, everyMs)
   const begin = performance.now()
@@ -81,9 +95,13 @@ it("refuses a certificate nobody vouches for, and takes it with `insecure`", asy
   const folder = mkdtempSync(join(tmpdir(), "meshwork-probe-"))
   const [keyFile, certFile] = [join(folder, "key.pem"), join(folder, "cert.pem")]
   const subject = ["-subj", "/CN=somebody.else", "-days", "2"]
-  execFileSync("openssl", ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", keyFile, "-out", certFile, ...subject], {
-    stdio: "ignore",
-  })
+  execFileSync(
+    "openssl",
+    ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", keyFile, "-out", certFile, ...subject],
+    {
+      stdio: "ignore",
+    },
+  )
   const server = createTlsServer({ key: readFileSync(keyFile), cert: readFileSync(certFile) }, (_, response) => response.end("ok"))
   const port = await listen(server)
   rmSync(folder, { recursive: true })
