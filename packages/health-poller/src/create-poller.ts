@@ -1,11 +1,24 @@
 import { keyText, type Clock, type InstanceKey, type Random, type Timer } from "@meshwork/contract"
-import { firstDueMs, isOwnPause, nextCycle } from "./cycle.ts"
+import { firstDueMs, nextCycle } from "./cycle.ts"
 import { DueHeap } from "./due-heap.ts"
-import { type Packet, packetBytes } from "./packet-ring.ts"
-import { PollEntry } from "./poll-entry.ts"
-import type { Poller, PollerOptions, PollTarget, Verdict } from "./poller.ts"
-import { createProbe, type Probe, type ProbeResult } from "./probe.ts"
+import { HistoryBudget } from "./history-budget.ts"
+import { NetworkWatch } from "./network-watch.ts"
+import { OwnPauses } from "./own-pauses.ts"
+import type { Packet } from "./packet-ring.ts"
+import { PartedEntries } from "./parted-entries.ts"
+import { PollEntry, sameProcess } from "./poll-entry.ts"
+import { pollState } from "./poll-state.ts"
+import type { Poller, PollerOptions, PollerStatistics, PollState, PollTarget } from "./poller.ts"
+import { createProbe, type Probe, type ProbeOutcome, type ProbeResult } from "./probe.ts"
 import { ProbeQueue } from "./probe-queue.ts"
+import { Troubles } from "./troubles.ts"
+
+/** How often in a row a try is made again because this process stood still. */
+const mostRepeats = 3
+/** Between two tries while it is doubted whose fault a silence is, ms. */
+const doubtPauseMs = 500
+/** Over how long the probes are spread that were held back, ms. */
+const catchUpMs = 1000
 
 /** A poller of any number of targets on one timer; nothing runs before the first `sync`. */
 export function createPoller(options: PollerOptions): Poller {
@@ -16,34 +29,47 @@ class HealthPoller implements Poller {
   readonly #clock: Clock
   readonly #random: Random
   readonly #probe: Probe
-  readonly #onVerdict: (verdict: Verdict) => void
-  readonly #historyBytes: number
+  readonly #onVerdict: PollerOptions["onVerdict"]
   readonly #entries = new Map<string, PollEntry>()
+  readonly #parted: PartedEntries
+  readonly #budget: HistoryBudget
   readonly #heap = new DueHeap<PollEntry>()
   readonly #queue: ProbeQueue<PollEntry>
+  readonly #pauses: OwnPauses
+  readonly #network = new NetworkWatch<PollEntry>()
+  /** Those whose silence was not counted, since this process seems to be cut off. */
+  readonly #heldBack = new Set<PollEntry>()
+  readonly #troubles: Troubles
   readonly #running = new Set<Promise<void>>()
+  readonly #probes: Record<ProbeOutcome, number> = { active: 0, inactive: 0, unreachable: 0, fault: 0 }
   #timer: { at: number; handle: Timer } | undefined
   #closed = false
 
   constructor(options: PollerOptions) {
-    this.#clock = options.clock
+    const { clock, userAgent = "meshwork-health", concurrency = 200, lingering = concurrency * 10, historyBytes = 256 * 1024 * 1024 } = options
+    this.#clock = clock
     this.#random = options.random
     this.#onVerdict = options.onVerdict
-    this.#probe = options.probe ?? createProbe({ clock: options.clock, userAgent: options.userAgent ?? "meshwork-health" })
-    this.#historyBytes = options.historyBytes ?? 256 * 1024 * 1024
-    this.#queue = new ProbeQueue(options.concurrency ?? 200, (entry) => this.#track(this.#run(entry)))
+    this.#probe = options.probe ?? createProbe({ clock, userAgent })
+    this.#budget = new HistoryBudget(historyBytes)
+    this.#parted = new PartedEntries((entry) => this.#budget.drop(entry.history))
+    this.#troubles = new Troubles(options.onTrouble)
+    const start = (entry: PollEntry) => this.#track(this.#run(entry))
+    this.#queue = new ProbeQueue({ slots: concurrency, lingering, now: () => clock.monotonic(), start })
+    this.#pauses = new OwnPauses(clock, (now) => this.#queue.age(now))
   }
 
   sync(targets: readonly PollTarget[]): void {
     if (this.#closed) return
     const now = this.#clock.monotonic()
     const wanted = new Map(targets.map((target) => [keyText(target), target]))
-    for (const [key, entry] of this.#entries) if (!wanted.has(key)) this.#drop(key, entry)
+    for (const [key, entry] of this.#entries) if (!wanted.has(key)) this.#part(key, entry, now)
+    this.#parted.trim(now)
     const newcomers = wanted.size - this.#entries.size
     for (const [key, target] of wanted) {
       const entry = this.#entries.get(key)
       if (entry === undefined) {
-        const created = new PollEntry(target, now)
+        const created = this.#returning(key, target, now) ?? new PollEntry(target, now, this.#clock.now())
         this.#entries.set(key, created)
         this.#heap.put(created, now + firstDueMs(target.check, newcomers, this.#random))
       } else if (entry.update(target, now)) {
@@ -54,23 +80,60 @@ class HealthPoller implements Poller {
     this.#tick()
   }
 
-  history(key: InstanceKey): Packet[] {
-    return this.#entries.get(keyText(key))?.history.packets() ?? []
+  history(key: InstanceKey, limit?: number): Packet[] {
+    return this.#entries.get(keyText(key))?.history.packets(limit) ?? []
+  }
+
+  state(key: InstanceKey): PollState | undefined {
+    const entry = this.#entries.get(keyText(key))
+    return entry && pollState(entry, this.#clock.monotonic(), this.#clock.now())
+  }
+
+  statistics(): PollerStatistics {
+    const now = this.#clock.monotonic()
+    const oldest = Math.min(this.#queue.first?.at ?? now, this.#heap.first?.at ?? now)
+    const since = this.#network.cutOffSince
+    return {
+      targets: this.#entries.size,
+      underWay: this.#queue.underWay,
+      waiting: this.#queue.waiting,
+      lateMs: Math.max(0, now - oldest),
+      cutOffSince: since === undefined ? undefined : this.#clock.now() - (now - since),
+      historyBytes: this.#budget.bytes,
+      probes: { ...this.#probes },
+    }
   }
 
   async close(): Promise<void> {
     this.#closed = true
     this.#timer?.handle.cancel()
     this.#timer = undefined
-    for (const [key, entry] of this.#entries) this.#drop(key, entry)
+    for (const [key, entry] of this.#entries) this.#part(key, entry, this.#clock.monotonic())
     await Promise.all(this.#running)
+    this.#pauses.end()
   }
 
-  #drop(key: string, entry: PollEntry): void {
+  #part(key: string, entry: PollEntry, now: number): void {
     this.#entries.delete(key)
     this.#heap.delete(entry)
     this.#queue.delete(entry)
+    this.#heldBack.delete(entry)
+    this.#troubles.forget(entry)
+    this.#network.forget(entry.target.host, entry)
     entry.stop()
+    this.#parted.add(key, entry, now)
+  }
+
+  /** What was known of a target that left a while ago, if it is still the same process. */
+  #returning(key: string, target: PollTarget, now: number): PollEntry | undefined {
+    const entry = this.#parted.take(key, now)
+    if (entry === undefined) return undefined
+    if (sameProcess(entry.target, target)) {
+      entry.resume(target, now)
+      return entry
+    }
+    this.#budget.drop(entry.history)
+    return undefined
   }
 
   /** Queues everything that is due and sets the one timer to the next. */
@@ -105,8 +168,12 @@ class HealthPoller implements Poller {
   }
 
   #track(work: Promise<void>): Promise<void> {
+    this.#pauses.begin()
     this.#running.add(work)
-    void work.finally(() => this.#running.delete(work))
+    void work.finally(() => {
+      this.#running.delete(work)
+      if (this.#running.size === 0) this.#pauses.end()
+    })
     return work
   }
 
@@ -119,31 +186,67 @@ class HealthPoller implements Poller {
     try {
       result = await this.#probe(entry.target, run.signal)
     } catch (error) {
-      result = { outcome: "fault", reason: `the probe failed: ${error instanceof Error ? error.message : String(error)}` }
+      const said = `the probe failed: ${error instanceof Error ? error.message : String(error)}`
+      result = { outcome: "fault", reason: said, said }
     }
-    if (entry.running === run) this.#finish(entry, result, startedAt, this.#clock.monotonic() - begin)
+    if (entry.running === run) this.#finish(entry, result, startedAt, begin)
   }
 
-  #finish(entry: PollEntry, result: ProbeResult, startedAt: number, durationMs: number): void {
+  #finish(entry: PollEntry, result: ProbeResult, startedAt: number, begin: number): void {
+    const now = this.#clock.monotonic()
     entry.running = undefined
-    const { check } = entry.target
     const ok = result.outcome === "active"
-    if (!ok && !entry.repeated && isOwnPause(check, durationMs)) {
-      entry.repeated = true
+    if (!ok && entry.repeats < mostRepeats && this.#pauses.since(begin)) {
+      entry.repeats++
       return this.#schedule(entry, 0)
     }
-    entry.repeated = false
+    entry.repeats = 0
+    if (result.network === "heard") this.#heard(entry, now)
+    const judged = result.network === "silent" && entry.passing ? this.#judgeSilence(entry, result, begin, now) : result
+    if (judged === "doubted") return this.#schedule(entry, doubtPauseMs)
+    entry.doubtedSince = undefined
+    this.#conclude(entry, judged, startedAt, now - begin)
+  }
+
+  #conclude(entry: PollEntry, result: ProbeResult, startedAt: number, durationMs: number): void {
+    const { check } = entry.target
+    const { outcome, said } = result
+    const ok = outcome === "active"
     entry.hangs = result.timedOut === true
-    entry.history.record({ startedAt, durationMs, outcome: result.outcome }, this.#historyLimit(check.packetLimit))
+    if (!ok) entry.lastFailureAt = startedAt + Math.round(durationMs)
+    this.#probes[outcome]++
+    this.#budget.record(entry.history, { startedAt, durationMs, outcome, ...(said === undefined ? {} : { said }) }, check.packetLimit)
+    this.#troubles.fault(entry, outcome === "fault" ? result.reason : undefined)
     const step = nextCycle(check, entry.failed, ok, this.#random)
     entry.failed = step.next === "retry" ? step.failed : 0
     this.#schedule(entry, step.afterMs)
-    if (step.next === "retry" || result.outcome === "fault") return
+    if (step.next === "retry" || outcome === "fault") return
     const verdict = entry.conclude(result, this.#clock.monotonic())
     if (verdict !== undefined) this.#onVerdict(verdict)
   }
 
-  #historyLimit(packetLimit: number): number {
-    return Math.max(1, Math.min(packetLimit, Math.floor(this.#historyBytes / packetBytes / this.#entries.size)))
+  /** Something came over the network: whoever was held back is asked again. */
+  #heard(entry: PollEntry, now: number): void {
+    this.#network.heard(entry.target.host, entry, now)
+    this.#troubles.cutOff(false)
+    if (this.#heldBack.size === 0) return
+    const spread = Math.min(catchUpMs, this.#heldBack.size * 5)
+    for (const waiting of this.#heldBack) if (waiting.slot >= 0) this.#heap.put(waiting, Math.min(waiting.at, now + spread * this.#random()))
+    this.#heldBack.clear()
+    this.#arm(now)
+  }
+
+  /** What to count of a silence: as it is, nothing yet, or a fault of this process. */
+  #judgeSilence(entry: PollEntry, result: ProbeResult, begin: number, now: number): ProbeResult | "doubted" {
+    entry.doubtedSince ??= begin
+    const silence = this.#network.silent(entry.target.host, entry.doubtedSince, now)
+    if (silence.judgement === "believe") return result
+    for (const witness of silence.ask) if (witness !== entry && witness.slot >= 0) this.#heap.put(witness, now)
+    this.#arm(now)
+    if (silence.judgement === "doubt") return "doubted"
+    this.#heldBack.add(entry)
+    this.#troubles.cutOff(true)
+    const said = "this server seems cut off from the network: no other machine answers it any more"
+    return { outcome: "fault", reason: said, said }
   }
 }

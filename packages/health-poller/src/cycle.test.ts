@@ -1,5 +1,5 @@
 import { describe, expect, it, test } from "vitest"
-import { firstDueMs, isOwnPause, nextCycle } from "./cycle.ts"
+import { firstDueMs, nextCycle } from "./cycle.ts"
 
 const check = { frequencySeconds: 10, retries: 2, retryDelaySeconds: 0.5 }
 const middle = () => 0.5
@@ -29,12 +29,4 @@ describe("the first probe", () => {
     expect(firstDueMs({ frequencySeconds }, newcomers, () => 1)).toBe(latest)
     expect(firstDueMs({ frequencySeconds }, newcomers, () => 0)).toBe(0)
   })
-})
-
-test.each([
-  { elapsedMs: 1000, pause: false },
-  { elapsedMs: 1250, pause: false },
-  { elapsedMs: 1251, pause: true },
-])("a failure after $elapsedMs ms of a 1 s limit is a pause of our own: $pause", ({ elapsedMs, pause }) => {
-  expect(isOwnPause({ timeoutSeconds: 1 }, elapsedMs)).toBe(pause)
 })

@@ -22,11 +22,3 @@ export function nextCycle(
   if (!ok && failed < check.retries) return { next: "retry", failed: failed + 1, afterMs: check.retryDelaySeconds * 1000 }
   return { next: "conclude", ok, afterMs: check.frequencySeconds * 1000 * (0.95 + random() * 0.1) }
 }
-
-/** How late a probe's failure may be, beyond its own time limit, before it tells of a pause of this process instead, ms. */
-export const pauseSlackMs = 250
-
-/** Whether a failed probe took so much longer than its limit that this process must have been standing still. */
-export function isOwnPause(check: Pick<Check, "timeoutSeconds">, elapsedMs: number): boolean {
-  return elapsedMs > check.timeoutSeconds * 1000 + pauseSlackMs
-}

@@ -11,8 +11,8 @@ function run(cycles: string, from: Flapping = steady, at = 1000): { state: Flapp
 }
 
 test.each([
-  { frequencySeconds: 0.1, ms: 10_000 },
-  { frequencySeconds: 2.5, ms: 10_000 },
+  { frequencySeconds: 0.1, ms: 15_000 },
+  { frequencySeconds: 2.5, ms: 15_000 },
   { frequencySeconds: 10, ms: 40_000 },
   { frequencySeconds: 60, ms: 240_000 },
   { frequencySeconds: 86_400, ms: 300_000 },

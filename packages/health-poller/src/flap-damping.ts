@@ -17,13 +17,13 @@ const suppressAbove = 2.5
 const releaseBelow = 1
 /** Bounds how long one is held: from here it takes two half-lives to be released. */
 const mostPenalty = 4
-const leastHalfLifeMs = 10_000
+const leastHalfLifeMs = 15_000
 const mostHalfLifeMs = 300_000
 
 /** An instance that never flapped. */
 export const steady: Flapping = { penalty: 0, at: 0, held: false }
 
-/** In which time a penalty falls by half: four cycles, but 10 s at least and 5 minutes at most. */
+/** In which time a penalty falls by half: four cycles, but 15 s at least and 5 minutes at most. */
 export function halfLifeMs(check: Pick<Check, "frequencySeconds">): number {
   return Math.min(mostHalfLifeMs, Math.max(leastHalfLifeMs, check.frequencySeconds * 4000))
 }

@@ -1,28 +1,52 @@
+import { Line } from "./line.ts"
+
 /** Something that waits for a slot. */
 export interface Waiting {
   /** Whether its last probe ran into the time limit. */
   readonly hangs: boolean
 }
 
+/** From when on something under way counts as lingering, ms. */
+const promptMs = 500
+
 /**
- * First come, first served over a bounded number of slots. What hung last time waits in a line of its own and gets at
- * most half of the slots, so that many dead hosts cannot delay the living.
+ * First come, first served over a bounded number of slots. What has not ended within half a second lingers and frees its slot for others, up to a
+ * far higher bound; what hung last time lingers from its beginning, in at most three quarters of that room. So any number of dead hosts hardly
+ * delays the living.
  */
 export class ProbeQueue<T extends Waiting> {
   readonly #slots: number
-  readonly #slotsForHanging: number
+  readonly #room: number
+  readonly #roomForHanging: number
+  readonly #now: () => number
   readonly #start: (entry: T) => Promise<void>
   readonly #prompt = new Line<T>()
   readonly #hanging = new Line<T>()
-  #busy = 0
-  #busyHanging = 0
-  #hangingFirst = false
+  /** In the order of their start. */
+  readonly #young = new Map<object, number>()
+  #lingering = 0
+  #knownToHang = 0
 
-  /** @param start Begins the work of an entry; its slot is free again when that settles. Must not reject. */
-  constructor(slots: number, start: (entry: T) => Promise<void>) {
-    this.#slots = Math.max(1, slots)
-    this.#slotsForHanging = Math.max(1, Math.floor(slots / 2))
-    this.#start = start
+  /** @param options.start Begins the work of an entry; its slot is free again when that settles. Must not reject. */
+  constructor(options: { slots: number; lingering: number; now: () => number; start: (entry: T) => Promise<void> }) {
+    this.#slots = Math.max(1, options.slots)
+    this.#room = Math.max(1, options.lingering)
+    this.#roomForHanging = Math.max(1, Math.floor(this.#room * 0.75))
+    this.#now = options.now
+    this.#start = options.start
+  }
+
+  get underWay(): number {
+    return this.#young.size + this.#lingering
+  }
+
+  get waiting(): number {
+    return this.#prompt.size + this.#hanging.size
+  }
+
+  /** Who has waited longest in the line of those that do not hang. */
+  get first(): T | undefined {
+    return this.#prompt.first
   }
 
   /** Puts an entry at the end of its line, unless it waits already, and starts what can start. */
@@ -39,68 +63,39 @@ export class ProbeQueue<T extends Waiting> {
     this.#hanging.delete(entry)
   }
 
-  /** Takes every waiting entry out. */
-  clear(): void {
-    this.#prompt.clear()
-    this.#hanging.clear()
+  /** Looks for what lingers; to be called a few times a second while anything is under way. */
+  age(now: number): void {
+    for (const [ticket, startedAt] of this.#young) {
+      if (this.#lingering >= this.#room || now - startedAt < promptMs) break
+      this.#young.delete(ticket)
+      this.#lingering++
+    }
+    this.#pump()
   }
 
   #pump(): void {
-    while (this.#busy < this.#slots) {
-      const mayHang = this.#hanging.size > 0 && this.#busyHanging < this.#slotsForHanging
-      if (!mayHang && this.#prompt.size === 0) return
-      const hanging = mayHang && (this.#prompt.size === 0 || this.#hangingFirst)
-      this.#hangingFirst = !hanging
-      const entry = (hanging ? this.#hanging : this.#prompt).shift()
-      if (entry !== undefined) this.#run(entry, hanging)
+    while (this.#hanging.size > 0 && this.#knownToHang < this.#roomForHanging && this.#lingering < this.#room) this.#linger()
+    while (this.#prompt.size > 0 && this.#young.size < this.#slots) {
+      const entry = this.#prompt.shift()
+      if (entry === undefined) return
+      const ticket = {}
+      this.#young.set(ticket, this.#now())
+      void this.#start(entry).finally(() => {
+        if (!this.#young.delete(ticket)) this.#lingering--
+        this.#pump()
+      })
     }
   }
 
-  #run(entry: T, hanging: boolean): void {
-    this.#busy++
-    if (hanging) this.#busyHanging++
+  #linger(): void {
+    const entry = this.#hanging.shift()
+    if (entry === undefined) return
+    this.#lingering++
+    this.#knownToHang++
     void this.#start(entry).finally(() => {
-      this.#busy--
-      if (hanging) this.#busyHanging--
+      this.#lingering--
+      this.#knownToHang--
       this.#pump()
     })
-  }
-}
-
-/** A queue whose members can leave from the middle. */
-class Line<T> {
-  readonly #members = new Set<T>()
-  // Kept between calls: a new iterator would walk over the holes that earlier members left.
-  #cursor: Iterator<T> = this.#members.values()
-
-  get size(): number {
-    return this.#members.size
-  }
-
-  has(member: T): boolean {
-    return this.#members.has(member)
-  }
-
-  push(member: T): void {
-    this.#members.add(member)
-  }
-
-  shift(): T | undefined {
-    let next = this.#cursor.next()
-    if (next.done) {
-      this.#cursor = this.#members.values()
-      next = this.#cursor.next()
-    }
-    if (next.done) return undefined
-    this.#members.delete(next.value)
-    return next.value
-  }
-
-  delete(member: T): void {
-    this.#members.delete(member)
-  }
-
-  clear(): void {
-    this.#members.clear()
   }
 }
