@@ -6,7 +6,7 @@ import { suggest } from "./suggestion.ts"
 /** What names and routes of a document contradict each other: errors, and what would merely surprise. */
 export function crossCheck(document: ConfigDocument, outline: Outline): { errors: ConfigIssue[]; warnings: ConfigIssue[] } {
   const references = outline.routes.flatMap((route) => checkTarget(document, outline, route))
-  const { errors, warnings } = overlaps(document, outline.routes)
+  const { errors, warnings } = overlaps(document, outline)
   const ports = sharedPorts(document, outline)
   return {
     errors: [...references.filter((issue) => issue.error).map((issue) => issue.issue), ...errors, ...ports.errors],
@@ -53,7 +53,7 @@ function checkTarget(document: ConfigDocument, outline: Outline, { target }: Rou
 }
 
 /** Routes that an earlier one leaves nothing to: errors where both say the same, else warnings. The first of equally particular routes wins. */
-function overlaps(document: ConfigDocument, routes: readonly RouteOutline[]): { errors: ConfigIssue[]; warnings: ConfigIssue[] } {
+function overlaps(document: ConfigDocument, { routes, firstRouteWins = false }: Outline): { errors: ConfigIssue[]; warnings: ConfigIssue[] } {
   const taken = new Map<string, RouteOutline>()
   const errors: ConfigIssue[] = []
   const warnings: ConfigIssue[] = []
@@ -68,7 +68,7 @@ function overlaps(document: ConfigDocument, routes: readonly RouteOutline[]): { 
     if (other === undefined) continue
     const { line } = document.issue(other.at, { kind: "duplicate-route", message: "" })
     const found = route.match.path
-    if (same === undefined) {
+    if (same === undefined || firstRouteWins) {
       const message = `no request gets here: the route in line ${line} matches all of them first`
       warnings.push(document.issue(route.at, { kind: "shadowed-route", found, message }))
     } else {

@@ -55,6 +55,8 @@ const gatewaySchema = z.strictObject({
   meshPeers: z.exactOptional(z.array(z.string())),
   /** Path of `/stats` on the data port too; absent = on the admin port only. */
   statsPath: z.exactOptional(z.string()),
+  /** SQLite file that keeps the counts of `/stats` over restarts, or false for none; absent = `gateway-PORT.sqlite` beside the other data. */
+  statsDatabase: z.exactOptional(z.union([z.string(), z.literal(false)])),
   /** Body of GET `/` where no route claims it. */
   rootAnswer: z.exactOptional(z.json()),
 })

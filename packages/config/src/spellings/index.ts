@@ -1,5 +1,6 @@
 import { meshworkSpelling } from "./meshwork.ts"
+import { rgateSpelling } from "./rgate.ts"
 import type { Spelling } from "./spelling.ts"
 
 /** Every spelling, the most particular shape first; the last one also judges what none recognises. One line each. */
-export const spellings: readonly Spelling[] = [meshworkSpelling]
+export const spellings: readonly Spelling[] = [rgateSpelling, meshworkSpelling]

@@ -24,7 +24,8 @@ import { serviceSchema } from "./meshwork-service.ts"
 import type { Outline, Spelling } from "./spelling.ts"
 
 const optional = z.exactOptional
-const json = value("any value", (found): z.core.util.JSONType => found as z.core.util.JSONType)
+/** Any value. */
+export const json = value("any value", (found): z.core.util.JSONType => found as z.core.util.JSONType)
 
 const docker = mappingOr(
   flag.transform((on) => (on ? {} : false)),
@@ -49,8 +50,15 @@ const discoverySection = mapping({
   tokens: [...(token ? [{ name: "token", token }] : []), ...Object.entries(tokens).map(([name, token]) => ({ name, token }))],
 }))
 
-/** The section `gateway`. */
-const gatewaySection = mapping({
+const statsDatabase = value("a file name; or false for none", (found) =>
+  found === false || found === "false" ? (false as const) : typeof found === "string" && found !== "" ? found : undefined,
+)
+const statsPath = value("a path that begins with '/', without query, blanks, '.' and '..' segments; or false for none", (found) =>
+  found === false || found === "false" ? (false as const) : requestPath.safeParse(found).data,
+)
+
+/** The section `gateway`, which other spellings take too. */
+export const gatewaySection = mapping({
   host: optional(bindHost),
   port: optional(listenPort),
   adminPort: optional(listenPort),
@@ -62,7 +70,8 @@ const gatewaySection = mapping({
   maxConnections: optional(whole(1, 1_000_000)),
   trustedProxies: optional(z.array(addressBlock)),
   meshPeers: optional(z.array(addressBlock)),
-  statsPath: optional(requestPath),
+  statsPath: optional(statsPath),
+  statsDatabase: optional(statsDatabase),
   rootAnswer: optional(json),
 }).transform(({ connectTimeout, idleTimeout, ...rest }) => ({
   ...rest,
@@ -75,7 +84,8 @@ const label = value("key=value", (found) => {
   return match === null ? undefined : ([match[1] ?? "", match[2] ?? ""] as const)
 })
 const labelText = value("a text", (found) => (["string", "number", "boolean"].includes(typeof found) ? String(found) : undefined))
-const matchLabels = mappingOr(
+/** Labels of a backend: a list of `key=value`, or a mapping. */
+export const matchLabels = mappingOr(
   z
     .array(label)
     .min(1)
@@ -107,8 +117,17 @@ export const documentSchema: z.ZodType<MeshConfigInput> = z
   )
   .transform(({ gateway = {}, discovery = { tokens: [] }, ...rest }): MeshConfigInput => {
     const { host = "127.0.0.1", port = 8008 } = discovery
-    return { ...rest, discovery, gateway: { ...gateway, discovery: gateway.discovery ?? [localUrl(host, port)] } }
+    return { ...rest, discovery, gateway: gatewayInput(gateway, { discovery: [localUrl(host, port)] }) }
   })
+
+type GatewayInput = NonNullable<MeshConfigInput["gateway"]>
+
+/** The section `gateway` in the model's terms; `usual` holds what this spelling has where the section says nothing. */
+export function gatewayInput({ statsPath, ...section }: z.output<typeof gatewaySection>, usual: GatewayInput): GatewayInput {
+  const { statsPath: usualPath, ...rest } = usual
+  const path = statsPath ?? usualPath ?? false
+  return { ...rest, ...section, ...(path === false ? {} : { statsPath: path }) }
+}
 
 /** Meshwork's own spelling. */
 export const meshworkSpelling: Spelling = {

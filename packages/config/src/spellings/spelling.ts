@@ -19,6 +19,8 @@ export interface Outline {
   services: ReadonlySet<string>
   backends: ReadonlyMap<string, DocumentPath>
   routes: readonly RouteOutline[]
+  /** Whether a second route for the same requests is merely useless, as it was in the original; default it is an error. */
+  firstRouteWins?: boolean
   /** Ports that are listened on, defaults included; 0, any free one, left out. */
   ports: readonly { at: DocumentPath; port: number }[]
   /** Whether services that the document does not define may come from a discovery server. */
