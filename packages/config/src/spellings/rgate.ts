@@ -1,7 +1,7 @@
 import { z } from "zod"
 import { balancerNames, type MeshConfigInput } from "../model.ts"
 import { duration, type Finding, isMapping, listenPort, mapping, oneOf, requestPath, serviceName, value, whole } from "../values.ts"
-import { gatewayInput, gatewaySection, json, matchLabels } from "./meshwork.ts"
+import { gatewayInput, gatewaySection, matchLabels } from "./meshwork.ts"
 import type { Outline, Spelling } from "./spelling.ts"
 
 const optional = z.exactOptional
