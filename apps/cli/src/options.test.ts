@@ -87,6 +87,6 @@ it("--version and --help are results", async () => {
   expect(version).toMatchObject({ code: 0, stderr: "" })
   expect(version.stdout).toMatch(/^\d+\.\d+\.\d+\n$/)
   const help = await run(["discovery", "--help"])
-  expect(help.stdout).toContain("[MESHWORK_DISCOVERY_PORT]")
+  expect(help.stdout).toContain("[MESHWORK_DISCOVERY_PORT, PORT]")
   expect([help.code, help.stderr]).toEqual([0, ""])
 })

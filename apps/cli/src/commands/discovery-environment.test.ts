@@ -1,5 +1,8 @@
-import { createServer, type AddressInfo } from "node:net"
-import { expect, it } from "vitest"
+import { existsSync, mkdtempSync, rmSync } from "node:fs"
+import { type AddressInfo, createServer } from "node:net"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { expect, it, onTestFinished } from "vitest"
 import { run } from "../testing/fake-context.ts"
 import { spawnMeshwork, until } from "../testing/spawn-meshwork.ts"
 
@@ -30,6 +33,19 @@ it("lyft/discovery's variables set up a discovery server", async () => {
     async () => (await hosts()) === 0,
     () => "the host does not expire",
   )
+  child.kill("SIGTERM")
+  expect(await ended).toBe(0)
+})
+
+it("InFile keeps its file below APPLICATION_DIR", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "meshwork-in-file-"))
+  onTestFinished(() => rmSync(folder, { recursive: true }))
+  const { child, output, ended } = spawnMeshwork(["discovery"], { PORT: "0", BACKEND_STORAGE: "InFile", APPLICATION_DIR: folder })
+  await until(
+    () => output.stderr.includes('"storage":"file"'),
+    () => output.stderr,
+  )
+  expect(existsSync(join(folder, ".meshwork/registry.log"))).toBe(true)
   child.kill("SIGTERM")
   expect(await ended).toBe(0)
 })
