@@ -1,5 +1,5 @@
 // `npm run bench [NAME…]`: benchmarks beside peers in one run. Reports ratios; asserts nothing.
-const names = ["gateway", "client"]
+const names = ["gateway", "client", "poller"]
 const chosen = process.argv.slice(2)
 const unknown = chosen.filter((name) => !names.includes(name))
 if (unknown.length > 0) {

@@ -10,11 +10,11 @@ function looking() {
   return { clock, pauses, pulses }
 }
 
-it("beats four times a second, and sees no pause in that", async () => {
+it("beats ten times a second, and sees no pause in that", async () => {
   const { clock, pauses, pulses } = looking()
   pauses.begin()
   await clock.advance(1000)
-  expect(pulses).toEqual([250, 500, 750, 1000])
+  expect(pulses).toHaveLength(10)
   expect(pauses.since(0)).toBe(false)
 })
 

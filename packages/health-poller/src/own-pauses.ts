@@ -1,8 +1,8 @@
 import type { Clock, Timer } from "@meshwork/contract"
 
-const pulseMs = 250
+const pulseMs = 100
 /** How late the pulse may be before it tells that this process stood still. */
-const slackMs = 500
+const slackMs = 650
 
 /** Knows when this process stood still: stopped, swapped out, or busy with something else. Looks only between `begin` and `end`. */
 export class OwnPauses {
@@ -12,7 +12,7 @@ export class OwnPauses {
   #pulseAt = 0
   #endedAt = Number.NEGATIVE_INFINITY
 
-  /** @param onPulse called at every pulse, about four times a second. */
+  /** @param onPulse called at every pulse, ten times a second. */
   constructor(clock: Clock, onPulse: (now: number) => void) {
     this.#clock = clock
     this.#onPulse = onPulse

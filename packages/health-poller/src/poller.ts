@@ -26,7 +26,7 @@ export interface PollerOptions {
   onTrouble?: (trouble: Trouble) => void
   clock: Clock
   random: Random
-  /** Probes under way at once, those that linger for more than half a second left out. Default 200. */
+  /** Probes under way at once, those that linger for more than a tenth of a second left out. Default 200. */
   concurrency?: number
   /** Lingering probes beside them. Default ten times `concurrency`. */
   lingering?: number

@@ -7,10 +7,10 @@ export interface Waiting {
 }
 
 /** From when on something under way counts as lingering, ms. */
-const promptMs = 500
+const promptMs = 100
 
 /**
- * First come, first served over a bounded number of slots. What has not ended within half a second lingers and frees its slot for others, up to a
+ * First come, first served over a bounded number of slots. What has not ended within a tenth of a second lingers and frees its slot for others, up to a
  * far higher bound; what hung last time lingers from its beginning, in at most three quarters of that room. So any number of dead hosts hardly
  * delays the living.
  */
