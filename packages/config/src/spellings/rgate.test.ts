@@ -57,7 +57,8 @@ it("reads rgate's file as it is", () => {
 })
 
 it("takes labels as a map, numbers and all, and a value with = in it", () => {
-  const labels = (text: string) => parse(`{ routes: [{ path_prefix: /, backend: a }], backends: [{ name: a, match_labels: ${text} }] }`).backends["a"]?.matchLabels
+  const labels = (text: string) =>
+    parse(`{ routes: [{ path_prefix: /, backend: a }], backends: [{ name: a, match_labels: ${text} }] }`).backends["a"]?.matchLabels
   expect(labels("{ env: production, version: 2, canary: true }")).toEqual({ env: "production", version: "2", canary: "true" })
   expect(labels('["a=b=c", "empty="]')).toEqual({ a: "b=c", empty: "" })
 })
@@ -66,11 +67,19 @@ it("an object is a default response too, and its parts have defaults", () => {
   expect(parse('default_response: { body: { error: "no" }, status_code: 404 }').defaultResponse).toEqual({ statusCode: 404, body: { error: "no" } })
   expect(parse("default_response: { body: gone }").defaultResponse).toEqual({ statusCode: 404, body: "gone" })
   expect(parse("default_response: { status_code: 204 }").defaultResponse).toEqual({ statusCode: 204, body: "" })
-  expect(parse("default_response:\nbackends:\nroutes: [{ path_prefix: /, backend: a }]\n".replace("backends:\n", "backends: [{ name: a, match_labels: [a=b] }]\n")).defaultResponse).toBeUndefined()
+  expect(
+    parse(
+      "default_response:\nbackends:\nroutes: [{ path_prefix: /, backend: a }]\n".replace(
+        "backends:\n",
+        "backends: [{ name: a, match_labels: [a=b] }]\n",
+      ),
+    ).defaultResponse,
+  ).toBeUndefined()
 })
 
 it("Meshwork's own settings can be there: a balancer of a route, and the section gateway", () => {
-  const config = parse(`${readme.replace("    backend: orders\n", "    backend: orders\n    balancer: round-robin\n    timeout: 2s\n    attempts: 1\n")}
+  const config =
+    parse(`${readme.replace("    backend: orders\n", "    backend: orders\n    balancer: round-robin\n    timeout: 2s\n    attempts: 1\n")}
 gateway: { port: 9000, statsPath: false, statsDatabase: /var/lib/counts.sqlite, docker: { host: "tcp://docker:2375" } }
 `)
   expect(config.routes[1]).toMatchObject({ balancer: "round-robin", timeoutMs: 2000, attempts: 1 })
