@@ -43,7 +43,7 @@ export const owners = {
   yaml: ["config"],
   dockerode: ["source-docker"],
   etcd3: ["storage-etcd"],
-  "node:sqlite": ["storage-sqlite"],
+  "node:sqlite": ["storage-sqlite", "gateway-server"],
 }
 
 const importPattern =

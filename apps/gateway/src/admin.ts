@@ -1,10 +1,11 @@
 import { MeshError, toProblem } from "@meshwork/contract"
 import type { Gateway, Route } from "@meshwork/gateway"
 import fastify, { type FastifyInstance, type FastifyReply } from "fastify"
+import { dockerStats } from "./docker-stats.ts"
 import { createMetrics } from "./metrics.ts"
 import type { Services } from "./services.ts"
 
-const paths = ["/health", "/ready", "/metrics", "/stats", "/routes", "/explain"]
+const paths = ["/health", "/ready", "/metrics", "/stats", "/routes", "/explain", "/containers"]
 
 /** What is ready and what is not, in words. */
 export interface Readiness {
@@ -18,6 +19,8 @@ export function readinessOf(gateway: Gateway, services: Services): Readiness {
   const reasons = [...unheard].map((service) => `nothing is known of ${service} yet`)
   const status = services.discovery?.status()
   if (status && !status.connected) reasons.push(`no contact to discovery at ${status.url}${status.problem ? `: ${status.problem}` : ""}`)
+  const docker = services.docker?.status()
+  if (docker && !docker.connected) reasons.push(docker.problem ?? `Docker at ${docker.address} has not answered yet`)
   return { ready: unheard.size === 0, reasons }
 }
 
@@ -40,7 +43,8 @@ export function createAdmin(gateway: Gateway, services: Services): FastifyInstan
   })
   const metrics = createMetrics(gateway, services)
   app.get("/metrics", async (_request, reply) => reply.type(metrics.contentType).send(await metrics.metrics()))
-  app.get("/stats", () => ({ ...gateway.stats(), in_flight: gateway.inFlight }))
+  app.get("/stats", () => ({ ...gateway.stats(), in_flight: gateway.inFlight, ...dockerStats(services) }))
+  app.get("/containers", () => ({ ...dockerStats(services), containers: services.docker?.containers() ?? [] }))
   app.get("/routes", () => ({ routes: gateway.routes.map((route) => describeRoute(gateway, route)) }))
   app.get<{ Querystring: Record<string, unknown> }>("/explain", (request) => {
     const { method = "GET", path, host, ...rest } = request.query

@@ -1,13 +1,16 @@
 import { hostname } from "node:os"
 import { join } from "node:path"
 import type { MeshConfig, RouteConfig } from "@meshwork/config"
-import { type Clock, formatHostPort, MeshError, type Random, systemClock, systemRandom } from "@meshwork/contract"
+import { type Clock, formatHostPort, MeshError, type Random, sleep, systemClock, systemRandom } from "@meshwork/contract"
 import { compileRoutes, createGateway, type ExplainedRequest, type Explanation, explain, type RouteSettings } from "@meshwork/gateway"
 import type { AddressInfo } from "node:net"
 import pino, { type Logger } from "pino"
 import { createAdmin } from "./admin.ts"
+import { dockerStats } from "./docker-stats.ts"
+import { followLabelRoutes } from "./label-routes.ts"
 import { startReporting } from "./reporter.ts"
 import { openServices } from "./services.ts"
+import { openStatsDatabase, type StatsDatabase } from "./stats-database.ts"
 
 export interface RunGatewayOptions extends MeshConfig {
   /** Default: JSON lines on stderr. */
@@ -18,6 +21,8 @@ export interface RunGatewayOptions extends MeshConfig {
   token?: string
   /** Whether discovery servers are told what was counted; default where a route needs one. */
   report?: boolean
+  /** Variables that say where Docker is; default those of this process. */
+  env?: Readonly<Record<string, string | undefined>>
   clock?: Clock
   random?: Random
 }
@@ -32,17 +37,24 @@ export interface RunningGateway {
   close(): Promise<void>
 }
 
+/** How long the start waits for Docker's first answer, ms. */
+const firstAnswerMs = 2000
+
 /** Starts a gateway as its configuration says; resolves when both ports are listened on. `invalid_config` names a port that is taken. */
 export async function runGateway(options: RunGatewayOptions): Promise<RunningGateway> {
-  const { clock = systemClock, random = systemRandom, dataDirectory = ".meshwork" } = options
+  const { clock = systemClock, random = systemRandom, dataDirectory = ".meshwork", env = process.env } = options
   const { host, port, adminPort, connectTimeoutMs, maxInFlight, maxConnections, trustedProxies, meshPeers, statsPath, rootAnswer } = options.gateway
   const logger = options.log ?? pino({ name: "gateway", timestamp: pino.stdTimeFunctions.isoTime }, pino.destination({ dest: 2, sync: true }))
   const log = (level: "info" | "warn" | "error", message: string): void => logger[level](message)
 
-  const services = await openServices({ config: options, snapshotPath: join(dataDirectory, `gateway-${port}.instances.json`), clock, random, log })
+  const file = (ending: string): string => join(dataDirectory, `gateway-${port}.${ending}`)
+  const paths = { snapshotPath: file("instances.json"), dockerSnapshotPath: file("containers.json") }
+  const services = await openServices({ config: options, ...paths, env, clock, random, log })
+  const routes = options.routes.map((route) => routeSettings(route, options))
   const gateway = createGateway({
-    routes: options.routes.map((route) => routeSettings(route, options)),
+    routes,
     pool: (route) => services.pool(route),
+    moreStats: () => dockerStats(services),
     settings: {
       connectTimeoutMs,
       maxInFlight,
@@ -58,12 +70,16 @@ export async function runGateway(options: RunGatewayOptions): Promise<RunningGat
   })
   const admin = createAdmin(gateway, services)
   let reporter: { close(): Promise<void> } | undefined
+  let labels: { close(): Promise<void> } | undefined
+  let counts: StatsDatabase | undefined
   let closing: Promise<void> | undefined
   const close = (): Promise<void> => {
     closing ??= (async () => {
       await gateway.close()
       await admin.close()
       await reporter?.close()
+      await labels?.close()
+      await counts?.close()
       await services.close()
       log("info", "gateway closed")
     })()
@@ -78,6 +94,19 @@ export async function runGateway(options: RunGatewayOptions): Promise<RunningGat
         cause: error,
       })
     })
+    const { statsDatabase = file("sqlite") } = options.gateway
+    if (statsDatabase !== false) {
+      counts = await openStatsDatabase({ path: statsDatabase, clock, log })
+      if (counts.saved !== undefined) gateway.restoreStats(counts.saved)
+      counts.keep(() => gateway.saveStats())
+    }
+    if (services.docker !== undefined) {
+      if (services.docker.native) labels = followLabelRoutes(services.docker, { gateway, services, routes, settings: labelRoute(options), log })
+      // Long enough for an engine that is there; one that is not answers at once, or is not waited for.
+      const patience = new AbortController()
+      await Promise.race([services.docker.asked, sleep(clock, firstAnswerMs, patience.signal)])
+      patience.abort()
+    }
     const listening = await gateway.listen({ host, port })
     if (options.report ?? services.discovery !== undefined) {
       const name = `${hostname().replace(/[^\x21-\x7e]/g, "_")}:${listening.port}`
@@ -86,7 +115,6 @@ export async function runGateway(options: RunGatewayOptions): Promise<RunningGat
     }
     const adminUrl = `http://127.0.0.1:${(admin.server.address() as AddressInfo).port}`
     const url = `http://${formatHostPort(host === "0.0.0.0" || host === "::" ? "127.0.0.1" : host, listening.port)}`
-    for (const name of Object.keys(options.backends)) log("warn", `backend ${name}: containers are not looked for yet, so it has no instances`)
     logger.info({ url, adminUrl, routes: options.routes.length }, "gateway listens")
     return { url, adminUrl, close }
   } catch (error) {
@@ -98,6 +126,10 @@ export async function runGateway(options: RunGatewayOptions): Promise<RunningGat
 /** What a gateway with this configuration would do with a request, as far as that can be told without running it: `instances` is null. */
 export function explainConfig(config: MeshConfig, request: ExplainedRequest): Explanation {
   return explain(compileRoutes(config.routes.map((route) => routeSettings(route, config))), request)
+}
+
+function labelRoute(config: MeshConfig): (route: { pathPrefix: string; service: string }) => RouteSettings {
+  return ({ pathPrefix, service }) => ({ match: "prefix", path: pathPrefix, service, idleTimeoutMs: config.gateway.idleTimeoutMs })
 }
 
 function routeSettings({ target, ...route }: RouteConfig, config: MeshConfig): RouteSettings {

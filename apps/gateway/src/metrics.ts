@@ -49,12 +49,22 @@ function gauges(gateway: Gateway, services: Services): Gauge[] {
     single("discovery_connected", "1 while a discovery server is heard, or none is needed", () =>
       Number(services.discovery === undefined || services.discovery.status().connected),
     ),
+    ...dockerGauges(services, single),
     instances("instances", "Instances known of a service", (service) => candidates(service).length),
     instances(
       "eligible_instances",
       "Instances of a service that requests may go to",
       (service) => candidates(service).filter((c) => c.eligible).length,
     ),
+  ]
+}
+
+function dockerGauges({ docker }: Services, single: (name: string, help: string, value: () => number) => Gauge): Gauge[] {
+  if (docker === undefined) return []
+  return [
+    single("docker_connected", "1 while Docker is heard", () => Number(docker.status().connected)),
+    single("docker_age_seconds", "Age of the last list of containers; 0 before the first one", () => (docker.status().ageMs ?? 0) / 1000),
+    single("docker_containers", "Containers in the last list", () => docker.status().containers),
   ]
 }
 

@@ -1,15 +1,23 @@
 import { balancers, circuitBreaker, createDiscoverySource, createPool, type DiscoverySource, type Pool } from "@meshwork/client-sdk/pool"
 import type { MeshConfig } from "@meshwork/config"
-import { type Clock, type Instance, type InstanceSource, type Random, standingOf } from "@meshwork/contract"
+import { type Clock, type Instance, type InstanceSource, type Random, standingOf, type Timer } from "@meshwork/contract"
 import type { Route } from "@meshwork/gateway"
+import { type Docker, openDocker } from "./docker.ts"
 import { withFallback } from "./fallback-source.ts"
+import { mergeSources } from "./merged-source.ts"
 import { keepSnapshotFile, readSnapshotFile, type SnapshotFile } from "./snapshot-file.ts"
 import { createStaticServices, type StaticServices } from "./static-services.ts"
 
+/** How long a pool that no route uses any more is kept for requests under way, ms. */
+const unusedPoolMs = 60_000
+
 export interface ServicesOptions {
   config: MeshConfig
-  /** File of the last known instances. */
+  /** Variables that say where Docker is. */
+  env: Readonly<Record<string, string | undefined>>
+  /** Files of the last known instances, of discovery servers and of Docker. */
   snapshotPath: string
+  dockerSnapshotPath: string
   clock: Clock
   random: Random
   log: (level: "info" | "warn", message: string) => void
@@ -20,6 +28,10 @@ export interface Services {
   pool(route: Route): Pool
   /** Absent when no route needs a discovery server. */
   readonly discovery: DiscoverySource | undefined
+  /** Absent when neither backends nor labels are asked for. */
+  readonly docker: Docker | undefined
+  /** Closes the pools of all other routes a while from now, when requests under way have ended. */
+  keepOnly(routes: readonly Route[]): void
   /** Idempotent. */
   close(): Promise<void>
 }
@@ -28,18 +40,38 @@ export interface Services {
 export async function openServices(options: ServicesOptions): Promise<Services> {
   const { config, clock, random, log } = options
   const statics = createStaticServices({ services: staticInstances(config, clock.now()), clock, random, log })
+  const docker = await openDocker({ ...options, initial: () => readSnapshotFile(options.dockerSnapshotPath, log) })
   const { discovery, remembered } = await openDiscovery(options)
+  const containers = docker && keepSnapshotFile({ path: options.dockerSnapshotPath, snapshots: () => docker.snapshots(), clock, log })
+  const sources: Sources = { statics, discovery, docker }
   const pools = new Map<string, Pool>()
+  let wanted = new Set<string>()
+  const closing = new Map<string, Timer>()
   const breaker = circuitBreaker()
 
   return {
     discovery,
-    pool({ service, balancer = "p2c", whenAllFail }) {
-      const key = JSON.stringify([service, balancer, whenAllFail])
+    docker,
+    keepOnly(routes) {
+      wanted = new Set(routes.map(poolKey))
+      for (const key of pools.keys()) {
+        if (wanted.has(key) || closing.has(key)) continue
+        const end = (): void => {
+          closing.delete(key)
+          if (wanted.has(key)) return
+          void pools.get(key)?.close()
+          pools.delete(key)
+        }
+        closing.set(key, clock.timer(unusedPoolMs, end).unref())
+      }
+    },
+    pool(route) {
+      const { service, balancer = "p2c", whenAllFail } = route
+      const key = poolKey(route)
       let pool = pools.get(key)
       if (pool === undefined) {
         const chosen = balancers[balancer]
-        const source = sourceOf(service, config, statics, discovery)
+        const source = sourceOf(service, config, sources)
         pool = createPool({
           service,
           source,
@@ -55,8 +87,11 @@ export async function openServices(options: ServicesOptions): Promise<Services> 
       return pool
     },
     async close() {
+      for (const timer of closing.values()) timer.cancel()
       await Promise.all([...pools.values()].map((pool) => pool.close()))
       await remembered?.close()
+      await containers?.close()
+      await docker?.close()
       await discovery?.close()
       await statics.close()
     },
@@ -74,14 +109,30 @@ async function openDiscovery(options: ServicesOptions): Promise<{ discovery: Dis
   return { discovery, remembered: keepSnapshotFile({ path, snapshots: () => discovery.snapshots(), clock, log }) }
 }
 
-/** What a discovery server knows of a static service counts before the file, which then is probed by nobody here. */
-function sourceOf(service: string, config: MeshConfig, statics: StaticServices, discovery: DiscoverySource | undefined): InstanceSource {
+function poolKey({ service, balancer = "p2c", whenAllFail }: Route): string {
+  return JSON.stringify([service, balancer, whenAllFail])
+}
+
+interface Sources {
+  statics: StaticServices
+  discovery: DiscoverySource | undefined
+  docker: Docker | undefined
+}
+
+/**
+ * Backends come from Docker alone. Services come from whatever knows them: discovery servers and, where containers may name services, Docker
+ * too; the file's instances count while nobody else knows any, and only then are they probed here.
+ */
+function sourceOf(service: string, config: MeshConfig, { statics, discovery, docker }: Sources): InstanceSource {
+  if (docker !== undefined && Object.hasOwn(config.backends, service)) return docker.source
+  const native = docker?.native === true ? docker.source : undefined
+  const live = discovery !== undefined && native !== undefined ? mergeSources(discovery, native) : (discovery ?? native)
   const inFile = Object.hasOwn(config.services, service)
-  if (discovery === undefined || Object.hasOwn(config.backends, service)) {
+  if (live === undefined) {
     if (inFile) statics.poll(service, true)
     return statics.source
   }
-  return inFile ? withFallback(discovery, statics.source, (name, half) => statics.poll(name, half === "fallback")) : discovery
+  return inFile ? withFallback(live, statics.source, (name, half) => statics.poll(name, half === "fallback")) : live
 }
 
 function staticInstances(config: MeshConfig, now: number): Map<string, Instance[]> {

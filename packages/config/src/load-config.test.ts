@@ -263,7 +263,7 @@ it("says in one line why a file cannot be read", () => {
     writeFileSync(file, "\uFEFFgateway: { port: 0 }")
     expect(loadConfig(file, { env: {} }).gateway.port).toBe(0)
     expect(loadConfig(file, { env: {}, format: "meshwork" }).file).toBe(file)
-    expect(() => loadConfig(file, { env: {}, format: "toml" })).toThrow("cannot be read as toml; accepted are meshwork")
+    expect(() => loadConfig(file, { env: {}, format: "toml" })).toThrow("cannot be read as toml; accepted are rgate, meshwork")
   } finally {
     rmSync(folder, { recursive: true })
   }

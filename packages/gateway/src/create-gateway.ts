@@ -14,13 +14,15 @@ import { onceKnown } from "./request-body.ts"
 import { sendBody, sendError } from "./replies.ts"
 import type { GatewayLog, GatewaySettings, Route, RouteSettings } from "./route-settings.ts"
 import { compileRoutes, type Router } from "./router.ts"
-import { type GatewayStats, type RouteCounts, Stats } from "./stats.ts"
+import { type GatewayStats, type RouteCounts, type SavedStats, Stats } from "./stats.ts"
 
 export interface GatewayOptions {
   routes: readonly RouteSettings[]
   /** The pool of a route's service; called once per route, when the gateway is made. */
   pool: (route: Route) => Pool
   settings?: GatewaySettings
+  /** What statistics say beyond the counts; asked for each answer. */
+  moreStats?: () => Readonly<Record<string, unknown>>
   clock?: Clock
   log?: GatewayLog
 }
@@ -35,7 +37,12 @@ export interface Gateway {
   stats(): GatewayStats
   /** What was counted of each route; live, so read it at once. */
   counts(): RouteCounts[]
+  /** Counts as they are kept over a restart, and the way to add those of the last run. */
+  saveStats(): SavedStats
+  restoreStats(saved: SavedStats): void
   readonly routes: readonly Route[]
+  /** Replaces the routes; requests under way end as they began. The `pool` function is called for each of them. */
+  setRoutes(routes: readonly RouteSettings[]): void
   /** What would become of a request, and why. */
   explain(request: ExplainedRequest): Explanation
   /** The pool a route uses. */
@@ -59,10 +66,12 @@ class HttpGateway implements Gateway {
   readonly #settings: GatewaySettings
   readonly #clock: Clock
   readonly #log: GatewayLog
-  readonly #router: Router
-  readonly #pools: ReadonlyMap<Route, Pool>
+  readonly #poolFor: (route: Route) => Pool
+  readonly #moreStats: () => Readonly<Record<string, unknown>>
+  #router: Router
+  #pools: ReadonlyMap<Route, Pool> = new Map()
   /** What repeats are paid from, one for each service. */
-  readonly #budgets: ReadonlyMap<Route, RetryBudget>
+  #budgets: ReadonlyMap<Route, RetryBudget> = new Map()
   readonly #stats: Stats
   readonly #backends: Backends
   readonly #parts: ExchangeParts
@@ -70,7 +79,7 @@ class HttpGateway implements Gateway {
   readonly #meshPeer: (address: string) => boolean
   readonly #upgraded = new Set<Duplex>()
   readonly #connections: Connections
-  readonly #allowBody: ((method: string, host: string, path: string) => boolean) | undefined
+  #allowBody: ((method: string, host: string, path: string) => boolean) | undefined
   #inFlight = 0
   #closing: Promise<void> | undefined
 
@@ -80,15 +89,13 @@ class HttpGateway implements Gateway {
     this.#clock = clock
     this.#connections = new Connections(clock)
     this.#log = options.log ?? (() => {})
-    this.#router = compileRoutes(options.routes)
-    this.#pools = new Map(this.#router.routes.map((route) => [route, options.pool(route)]))
-    this.#budgets = budgetsOf(this.#router.routes)
-    this.#stats = new Stats(this.#router.routes)
+    this.#poolFor = options.pool
+    this.#moreStats = options.moreStats ?? (() => ({}))
+    this.#router = compileRoutes([])
+    this.#stats = new Stats([])
+    this.setRoutes(options.routes)
     this.#trusted = peerList(settings.trustedProxies ?? [])
     this.#meshPeer = settings.meshPeers === undefined ? isNearby : peerList(settings.meshPeers)
-    this.#allowBody = this.#router.routes.some((route) => route.allowGetBody)
-      ? (method, host, path) => this.#router.find(host, method, path)?.allowGetBody === true
-      : undefined
     const { connectTimeoutMs = 1000 } = settings
     this.#backends = new Backends(connectTimeoutMs, clock)
     this.#parts = {
@@ -104,6 +111,25 @@ class HttpGateway implements Gateway {
       malformed: (request) => !request.complete && this.#connections.isRefused(request.socket),
     }
     this.server = this.#createServer()
+  }
+
+  setRoutes(settings: readonly RouteSettings[]): void {
+    const router = compileRoutes(settings)
+    this.#pools = new Map(router.routes.map((route) => [route, this.#poolFor(route)]))
+    this.#budgets = budgetsOf(router.routes, this.#budgets)
+    this.#stats.setRoutes(router.routes)
+    this.#router = router
+    this.#allowBody = this.#router.routes.some((route) => route.allowGetBody)
+      ? (method, host, path) => this.#router.find(host, method, path)?.allowGetBody === true
+      : undefined
+  }
+
+  saveStats(): SavedStats {
+    return this.#stats.save()
+  }
+
+  restoreStats(saved: SavedStats): void {
+    this.#stats.restore(saved)
   }
 
   get routes(): readonly Route[] {
@@ -254,7 +280,8 @@ class HttpGateway implements Gateway {
   #route(request: IncomingMessage, response: ServerResponse, admitted: Admitted, expects?: Expects, upgrade?: Upgrade): void {
     const { method = "" } = request
     const { statsPath } = this.#settings
-    if (statsPath !== undefined && admitted.path === statsPath && method === "GET") return sendBody(response, 200, this.stats())
+    if (statsPath !== undefined && admitted.path === statsPath && method === "GET")
+      return sendBody(response, 200, { ...this.stats(), ...this.#moreStats() })
     if (this.#closing) response.shouldKeepAlive = false
     const route = admitted.target === "*" ? undefined : this.#router.find(admitted.host, method, admitted.path)
     if (route === undefined) return this.#noRoute(request, response, admitted.target)
@@ -310,8 +337,8 @@ class HttpGateway implements Gateway {
 }
 
 /** One bucket for each service: it holds what a burst of lost requests needs, filled by traffic, and little at the start. */
-function budgetsOf(routes: readonly Route[]): Map<Route, RetryBudget> {
-  const services = new Map<string, RetryBudget>()
+function budgetsOf(routes: readonly Route[], before: ReadonlyMap<Route, RetryBudget>): Map<Route, RetryBudget> {
+  const services = new Map([...before].map(([route, budget]) => [route.service, budget]))
   return new Map(
     routes.map((route) => {
       const budget = services.get(route.service) ?? retryBudget({ capacity: 100, initial: 10 })

@@ -3,6 +3,16 @@ const smallestMs = 0.01
 const logGrowth = Math.log(growth)
 const buckets = Math.ceil(Math.log(86_400_000 / smallestMs) / logGrowth) + 2
 
+/** A histogram as it is kept over a restart: pairs of bucket and count, flat. */
+export interface SavedHistogram {
+  sum: number
+  counts: number[]
+  /** Which buckets these are; others cannot be added to. */
+  scheme: string
+}
+
+const scheme = `${smallestMs} ${growth}`
+
 /** Counts durations from 10 us to a day in buckets that grow by 2 %, so that a percentile is off by at most 1 %. */
 export class Histogram {
   readonly #counts = new Uint32Array(buckets)
@@ -21,6 +31,24 @@ export class Histogram {
     for (let bucket = 0; bucket < buckets; bucket++) this.#counts[bucket] = (this.#counts[bucket] ?? 0) + (other.#counts[bucket] ?? 0)
     this.#count += other.#count
     this.#sum += other.#sum
+  }
+
+  save(): SavedHistogram {
+    const counts: number[] = []
+    for (const [bucket, count] of this.#counts.entries()) if (count > 0) counts.push(bucket, count)
+    return { sum: this.#sum, counts, scheme }
+  }
+
+  /** Adds what was saved; nothing where it was counted in other buckets. */
+  restore(saved: SavedHistogram): void {
+    if (saved.scheme !== scheme) return
+    for (let index = 0; index + 1 < saved.counts.length; index += 2) {
+      const [bucket = 0, count = 0] = saved.counts.slice(index, index + 2)
+      if (bucket >= buckets) continue
+      this.#counts[bucket] = (this.#counts[bucket] ?? 0) + count
+      this.#count += count
+    }
+    this.#sum += saved.sum
   }
 
   /** How many durations do not exceed each of some limits, ms, rising; exact to 2 % of a limit. */

@@ -271,6 +271,17 @@ it("yields names and routes, and an empty snapshot when the last container of a 
   expect(late.at(-1)?.instances).toEqual([])
 })
 
+it("without native labels containers name neither services nor routes, but their port and weight count", async () => {
+  const labels = { "meshwork.service": "own", "meshwork.path_prefix": "/own", "meshwork.weight": "7" }
+  engine.containers = [sampleContainer({ name: "other", labels }), { ...one, labels: { ...pay, ...labels } }]
+  const seen = follow({ native: false })
+  const routes = collected<readonly DockerRoute[]>(source.routes(never))
+  await clock.advance(0)
+  expect(seen.at(-1)?.instances).toEqual([expect.objectContaining({ weight: 7 })])
+  expect(source.containers()).toHaveLength(1)
+  expect([source.snapshots().map(({ service }) => service), routes]).toEqual([["payment"], [[]]])
+})
+
 it("a warning is said once for as long as the container is there", async () => {
   const odd = sampleContainer({ name: "odd", labels: { ...pay, "meshwork.weight": "heavy" }, ports: [] })
   engine.containers = [odd]

@@ -10,8 +10,10 @@ import { Subscribers } from "./subscribers.ts"
 
 export interface DockerSourceOptions {
   engine: DockerEngine
-  /** Backends and the labels that make a container an instance of one; containers name services with `meshwork.service` besides. */
+  /** Backends and the labels that make a container an instance of one. */
   backends?: Backends
+  /** Whether containers name services and routes themselves, with `meshwork.service` and `meshwork.path_prefix`; default true. */
+  native?: boolean
   /** From where containers are called, unless this process shares a network with them. */
   vantage: Omit<Vantage, "own">
   /** Texts that tell in which container this process runs; empty = in none. */
@@ -159,11 +161,12 @@ class EngineSource implements DockerSource {
 
   /** Works out what the last list means and tells what changed. */
   #read(): void {
-    const { backends = {}, vantage, ownTraces = [] } = this.#options
+    const { backends = {}, native = true, vantage, ownTraces = [] } = this.#options
     const own = ownContainer(this.#containers, ownTraces)
     const reading = readContainers({
       containers: this.#containers,
       backends,
+      native,
       vantage: own === undefined || own.hostNetwork ? vantage : seenFrom(own),
       departures: this.#departures,
       since: (container) => this.#statusSince(container),

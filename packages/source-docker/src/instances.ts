@@ -36,6 +36,8 @@ export interface Reading {
 export interface ReadingOptions {
   containers: readonly Container[]
   backends: Backends
+  /** Whether containers may name services and routes themselves. */
+  native: boolean
   vantage: Vantage
   departures: Pick<Departures, "of">
   /** Unix ms since when a container has had this status. */
@@ -54,8 +56,9 @@ export function readContainers(options: ReadingOptions): Reading {
   const ordered = options.containers.toSorted((a, b) => a.created - b.created || (a.id < b.id ? -1 : 1))
   for (const container of ordered) {
     const { native, warnings } = readNativeLabels(container.labels)
+    if (!options.native) delete native.service
     const names = servicesOf(container, native, backends)
-    if (names.length === 0 && warnings.length === 0) continue
+    if (names.length === 0 && (warnings.length === 0 || !options.native)) continue
     const read = names.length === 0 ? { warnings } : readInstance(container, names[0] ?? "", native, options)
     const all = names.length === 0 ? warnings : [...warnings, ...read.warnings]
     seen.push({ container, warnings: all, view: { ...nameOf(container), services: names, ...outcomeOf(names, read), warnings: all } })

@@ -50,10 +50,10 @@ const discoverySection = mapping({
   tokens: [...(token ? [{ name: "token", token }] : []), ...Object.entries(tokens).map(([name, token]) => ({ name, token }))],
 }))
 
-const statsDatabase = value("a file name; or false for none", (found) =>
+const statsDatabase = value("a file name, or false for none", (found) =>
   found === false || found === "false" ? (false as const) : typeof found === "string" && found !== "" ? found : undefined,
 )
-const statsPath = value("a path that begins with '/', without query, blanks, '.' and '..' segments; or false for none", (found) =>
+const statsPath = value("a path that begins with '/', or false for none", (found) =>
   found === false || found === "false" ? (false as const) : requestPath.safeParse(found).data,
 )
 

@@ -53,7 +53,7 @@ it("reads rgate's file as it is", () => {
     retryBodyLimit: 65_536,
   })
   expect(config.defaultResponse).toEqual({ statusCode: 403, body: "This is not reachable" })
-  expect(config.gateway).toMatchObject({ port: 8080, docker: {}, discovery: [], statsPath: "/stats" })
+  expect(config.gateway).toMatchObject({ port: 8080, docker: false, discovery: [], statsPath: "/stats" })
 })
 
 it("takes labels as a map, numbers and all, and a value with = in it", () => {

@@ -1,7 +1,7 @@
 import { z } from "zod"
 import { balancerNames, type MeshConfigInput } from "../model.ts"
-import { duration, type Finding, isMapping, listenPort, mapping, oneOf, requestPath, serviceName, value, whole } from "../values.ts"
-import { gatewayInput, gatewaySection, matchLabels } from "./meshwork.ts"
+import { duration, type Finding, isMapping, listenPort, mapping, oneOf, requestPath, serviceName, whole } from "../values.ts"
+import { gatewayInput, gatewaySection, json, matchLabels } from "./meshwork.ts"
 import type { Outline, Spelling } from "./spelling.ts"
 
 const optional = z.exactOptional
@@ -18,11 +18,9 @@ const rgateRoute = mapping({
 /** An entry of `backends`. */
 const rgateBackend = mapping({ name: serviceName, match_labels: matchLabels })
 
-const text = value("a text, or any other value, which goes as JSON", (found): z.core.util.JSONType => found as z.core.util.JSONType)
-
 const sections = {
   routes: optional(z.array(rgateRoute)),
-  default_response: optional(mapping({ body: optional(text), status_code: optional(whole(200, 599, "a status from 200 to 599")) })),
+  default_response: optional(mapping({ body: optional(json), status_code: optional(whole(200, 599, "a status from 200 to 599")) })),
   backends: optional(z.array(rgateBackend)),
   gateway: optional(gatewaySection),
 }
@@ -36,7 +34,7 @@ const documentSchema: z.ZodType<MeshConfigInput> = z
   )
   .transform(({ routes = [], backends = [], default_response: answer, gateway = {} }): MeshConfigInput => {
     return {
-      gateway: gatewayInput(gateway, { discovery: [], docker: {}, statsPath: "/stats" }),
+      gateway: gatewayInput(gateway, { discovery: [], statsPath: "/stats" }),
       backends: Object.fromEntries(backends.map(({ name, match_labels }) => [name, { matchLabels: match_labels }])),
       routes: routes.map(({ path_prefix, backend, balancer = "random", timeout, attempts }) => ({
         match: "prefix" as const,
