@@ -28,7 +28,12 @@ export async function runUntilStopped(context: CliContext, start: (running: (par
   })
   try {
     const starting = start((part) => parts.unshift(part))
-    const givenUp = stopped.then(() => sleep(context.clock, patienceMs)).then(() => "given up" as const)
+    const started = new AbortController()
+    const givenUp = stopped.then(() => sleep(context.clock, patienceMs, started.signal)).then(() => "given up" as const)
+    void starting.then(
+      () => started.abort(),
+      () => started.abort(),
+    )
     if ((await Promise.race([starting, givenUp])) === "given up") context.exitNow(exitCodes.failed)
     await starting
     await stopped

@@ -113,7 +113,7 @@ it.each([
   const mark = await ownMark()
   const clock = new ManualClock()
   writeFileSync(`${path}.lock`, JSON.stringify({ id: "x", ...mark, ...change }))
-  setTimeout(() => appendFileSync(path, "more"), 20)
+  clock.timer(1000, () => appendFileSync(path, "more"))
   await expect(waitsFor(clock, opens(clock))).rejects.toMatchObject({
     code: "storage_unavailable",
     message: expect.stringContaining("another container"),
