@@ -32,7 +32,7 @@ function open(path: string): [string, SavedCounter][] {
   database = new DatabaseSync(path)
   database.exec("PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL")
   database.exec("BEGIN IMMEDIATE; COMMIT")
-  const found = Number((database.prepare("PRAGMA user_version").get() as { user_version: number }).user_version)
+  const found = (database.prepare("PRAGMA user_version").get() as { user_version: number }).user_version
   if (found > version) throw new Error(`a newer version wrote it (format ${found}, known is ${version})`)
   database.exec(
     `CREATE TABLE IF NOT EXISTS counts (name TEXT PRIMARY KEY, success REAL NOT NULL, error REAL NOT NULL, statuses TEXT NOT NULL, sum REAL NOT NULL,
