@@ -11,8 +11,10 @@ import type { DockerSource } from "./docker-source.ts"
 import { createDockerodeEngine } from "./dockerode-engine.ts"
 import { engineAddress } from "./engine-address.ts"
 
-const missing = dockerMissing()
-if (missing !== undefined && process.env["MESHWORK_REQUIRE"]?.split(",").includes("docker")) throw new Error(missing)
+const required = process.env["MESHWORK_REQUIRE"]?.split(",").includes("docker") === true
+// An engine of its own changes the machine (networks, mounts), so it is started only where that is asked for.
+const missing = required ? dockerMissing() : "set MESHWORK_REQUIRE=docker to start an engine for it"
+if (required && missing !== undefined) throw new Error(missing)
 /** Answers with its host name; stops at SIGTERM. */
 const serve = `require("http").createServer((q, s) => s.end(require("os").hostname())).listen(8000); process.on("SIGTERM", () => process.exit())`
 const noticedMs = 1000
