@@ -43,6 +43,7 @@ export const owners = {
   yaml: ["config"],
   dockerode: ["source-docker"],
   etcd3: ["storage-etcd"],
+  "@aws-sdk/client-dynamodb": ["storage-dynamodb"],
   "node:sqlite": ["storage-sqlite"],
 }
 
