@@ -82,8 +82,8 @@ export function tasksOf(change: LoggedChange, revision: number, at: number): Row
   if ("put" in change) {
     const { put, legacy } = change
     if (legacy !== undefined) return []
-    const then = drop === undefined ? {} : { then: { delete: { service: put.service, range: drop } } }
-    return [{ put: recordItem(put, revision), condition, ...then }]
+    const next = drop === undefined ? {} : { next: { delete: { service: put.service, range: drop } } }
+    return [{ put: recordItem(put, revision), condition, ...next }]
   }
   const key = { service: change.delete[0], id: change.delete[1] }
   const dropped = drop === undefined ? [] : [{ delete: { service: key.service, range: drop } }]

@@ -2,8 +2,8 @@ import { type Clock, sleep } from "@meshwork/contract"
 import { isMissingTable } from "./create-table.ts"
 import type { Condition, Item, RowKey, Table } from "./table.ts"
 
-/** A row of the table to be brought up to what the log says; `then` comes after it. */
-export type RowTask = ({ put: Item } | { delete: RowKey }) & { condition?: Condition; then?: RowTask }
+/** A row of the table to be brought up to what the log says; `next` comes after it. */
+export type RowTask = ({ put: Item } | { delete: RowKey }) & { condition?: Condition; next?: RowTask }
 
 const parallel = 16
 const pauseMs = 1000
@@ -67,7 +67,7 @@ export class Materializer {
     try {
       if ("put" in task) await this.#table.put(task.put, task.condition)
       else await this.#table.delete(task.delete, task.condition)
-      if (task.then && !this.#stop.signal.aborted) this.add(task.then)
+      if (task.next && !this.#stop.signal.aborted) this.add(task.next)
     } catch (error) {
       // What is to be done in a table that is gone has no place in the next one of its name.
       if (isMissingTable(error)) return

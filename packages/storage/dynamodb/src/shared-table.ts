@@ -16,6 +16,8 @@ const settleMs = 3000
 /** Whoever makes a change brings the rows after it well within this time. */
 const inFlightMs = 5000
 const importsPerRow = 20
+/** After this long without an answer the table is asked before anything is judged. */
+const contactMs = 2000
 
 export interface SharedTableOptions {
   table: Table
@@ -35,6 +37,7 @@ export class SharedTable {
   readonly #log: ChangeLog
   /** The last row of the log whose changes stand in the other rows, as do those before it. */
   #settled = 0
+  #waiting: { ops: readonly StorageOp[]; resolve: (results: OpResult[]) => void; reject: (error: MeshError) => void }[] = []
   #contactAt = Number.NEGATIVE_INFINITY
 
   constructor(options: SharedTableOptions) {
@@ -69,13 +72,25 @@ export class SharedTable {
     return this.#log.replica.state()
   }
 
+  /** What comes while a commit is under way makes the next one together. */
   commit(ops: readonly StorageOp[]): Promise<OpResult[]> {
-    return this.#log.exclusive(async () => {
-      const answered = this.#options.clock.monotonic() - this.#contactAt < 1000
-      if (ops.length === 0 && !answered) await this.#catchUp()
-      const results = await this.#log.commit(ops)
-      return results
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ ops, resolve, reject })
+      if (this.#waiting.length === 1) void this.#log.exclusive(() => this.#commitWaiting())
     })
+  }
+
+  async #commitWaiting(): Promise<void> {
+    const group = this.#waiting
+    this.#waiting = []
+    try {
+      // An empty commit asks whether the table answers.
+      if (this.#options.clock.monotonic() - this.#contactAt > contactMs) await this.#catchUp()
+      const results = await this.#log.commit(group.flatMap(({ ops }) => ops))
+      for (const { ops, resolve } of group) resolve(results.splice(0, ops.length))
+    } catch (error) {
+      for (const { reject } of group) reject(MeshError.from(error))
+    }
   }
 
   /** Reads what is new, and says that nothing else was. */
