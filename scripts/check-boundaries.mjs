@@ -44,6 +44,7 @@ export const owners = {
   dockerode: ["source-docker"],
   etcd3: ["storage-etcd"],
   "node:sqlite": ["storage-sqlite", "gateway-server"],
+  "@aws-sdk/client-dynamodb": ["storage-dynamodb"],
 }
 
 const importPattern =
