@@ -7,7 +7,7 @@ import { sampleRecord } from "./sample-record.ts"
 /** An empty data set of a shared storage. */
 export interface SharedDataSet {
   /** Another server's storage over the data. */
-  storage(): SharedStorage
+  storage(): SharedStorage | Promise<SharedStorage>
   /** Keeps a storage from hearing anything while `meanwhile` runs, and has the store forget how the state after it came about. */
   behind(storage: SharedStorage, meanwhile: () => Promise<void>): Promise<void>
   /** Has the store lose all of its data, as one does that was set up anew. */
@@ -42,7 +42,7 @@ export function describeSharedStorage(name: string, { dataSet }: DescribeSharedS
       const data = await dataSet()
       onTestFinished(() => data.dispose())
       const join = async (id?: string) => {
-        const storage = data.storage()
+        const storage = await data.storage()
         ends.push(() => storage.close())
         const state = await storage.open()
         const follower = new StorageFollower(storage, id === undefined ? undefined : { id, url: `http://${id}:8008` })
@@ -86,7 +86,7 @@ export function describeSharedStorage(name: string, { dataSet }: DescribeSharedS
       const { data, join } = await begin()
       const writer = await join()
       const [first] = await writer.commit(put(sampleRecord("a", "1")))
-      const late = data.storage()
+      const late = await data.storage()
       ends.push(() => late.close())
       const state = await late.open()
       expect(state).toMatchObject({ epoch: writer.state.epoch, records: [{ version: first?.version, record: { id: "1" } }] })

@@ -1,0 +1,6 @@
+export { createEtcdStorage } from "./etcd-storage.ts"
+export { parseEtcdSpecification } from "./specification.ts"
+export { etcdTree, keyUnder, prefixEnd } from "./tree.ts"
+export type { EtcdAccess } from "./connection.ts"
+export type { EtcdStorageOptions } from "./etcd-storage.ts"
+export type { EtcdTree } from "./tree.ts"
