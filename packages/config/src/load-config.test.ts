@@ -118,7 +118,7 @@ routes:
     "m.yaml:16:29: routes[2].pathPrefix: path is there too; accepted is one of the two",
     'm.yaml:16:42: routes[2].backend: the backend "gone" is not defined',
     'm.yaml:17:39: routes[3].timeout: found "soon"; accepted is a duration from 1ms to 24h, such as 10s, 250ms or a number of seconds',
-    'm.yaml:17:55: routes[3].balancer: found "p2d"; accepted is p2c, random, round-robin, least-requests',
+    'm.yaml:17:55: routes[3].balancer: found "p2d"; accepted is p2c, random, round-robin, least-requests, availability',
   ])
 })
 
@@ -263,7 +263,7 @@ it("says in one line why a file cannot be read", () => {
     writeFileSync(file, "\uFEFFgateway: { port: 0 }")
     expect(loadConfig(file, { env: {} }).gateway.port).toBe(0)
     expect(loadConfig(file, { env: {}, format: "meshwork" }).file).toBe(file)
-    expect(() => loadConfig(file, { env: {}, format: "toml" })).toThrow("cannot be read as toml; accepted are rgate, meshwork")
+    expect(() => loadConfig(file, { env: {}, format: "toml" })).toThrow("cannot be read as toml; accepted are serverpy, rgate, meshwork")
   } finally {
     rmSync(folder, { recursive: true })
   }

@@ -2,7 +2,7 @@ import { checkSchema, instanceIdSchema, portSchema, prioritySchema, registration
 import { z } from "zod"
 
 /** Names a route's `balancer` can have. */
-export const balancerNames = ["p2c", "random", "round-robin", "least-requests"] as const
+export const balancerNames = ["p2c", "random", "round-robin", "least-requests", "availability"] as const
 const balancerSchema = z.enum(balancerNames)
 /** How a route chooses among the instances that may be used. */
 export type BalancerName = z.output<typeof balancerSchema>
@@ -21,6 +21,8 @@ export type DockerConfig = z.output<typeof dockerSchema>
 
 /** What a discovery server is started with. */
 const discoverySchema = z.strictObject({
+  /** What `GET /health` calls it; absent = nothing. */
+  name: z.exactOptional(z.string()),
   host: z.string().default("127.0.0.1"),
   /** 0 takes a free one. */
   port: bindPort.default(8008),
@@ -34,6 +36,8 @@ export type DiscoveryConfig = z.output<typeof discoverySchema>
 
 /** What a gateway is started with. */
 const gatewaySchema = z.strictObject({
+  /** What its log calls it; absent = nothing. */
+  name: z.exactOptional(z.string()),
   host: z.string().default("127.0.0.1"),
   /** 0 takes a free one. */
   port: bindPort.default(8080),
@@ -59,6 +63,8 @@ const gatewaySchema = z.strictObject({
   statsDatabase: z.exactOptional(z.union([z.string(), z.literal(false)])),
   /** Body of GET `/` where no route claims it. */
   rootAnswer: z.exactOptional(z.json()),
+  /** Members of the problem body where no route matches, beside or instead of the usual ones. */
+  noRouteMembers: z.exactOptional(z.record(z.string(), z.json())),
 })
 export type GatewayConfig = z.output<typeof gatewaySchema>
 

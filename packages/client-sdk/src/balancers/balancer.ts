@@ -11,6 +11,8 @@ export interface Weighted {
   readonly latencyMs: number
   /** How late the event loop of the other process runs, as it says with its answers, ms; absent or 0 where it says nothing. */
   readonly lagMs?: number
+  /** Share of successful probes, 0 to 1; absent where nobody probes. Changes only together with the array of candidates. */
+  readonly availability?: number | undefined
 }
 
 /** Chooses among candidates that may all be used. Filtering is the pool's. */

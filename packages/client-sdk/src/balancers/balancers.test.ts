@@ -1,13 +1,14 @@
 import { seededRandom } from "@meshwork/contract/testing"
 import { expect, it } from "vitest"
 import { describeBalancer } from "../testing/describe-balancer.ts"
-import { leastRequests, p2c, random, rendezvousHash, roundRobin } from "./index.ts"
+import { availability, leastRequests, p2c, random, rendezvousHash, roundRobin } from "./index.ts"
 
 describeBalancer("roundRobin", roundRobin, { weighted: true })
 describeBalancer("random", random, { weighted: true })
 // Judged by requests in flight per weight, which stand still in the suite.
 describeBalancer("leastRequests", leastRequests, { weighted: false })
 describeBalancer("p2c", p2c, { weighted: true })
+describeBalancer("availability", availability, { weighted: true })
 describeBalancer("rendezvousHash", rendezvousHash, { weighted: true })
 
 const candidate = (address: string, inFlight = 0, latencyMs = 0, weight = 1) => ({ address, inFlight, latencyMs, weight })
@@ -46,4 +47,15 @@ it("rendezvousHash keeps keys where they are when another candidate leaves", () 
   const before = keys.map((hashKey) => balancer.pick(all, { hashKey }).address)
   const after = keys.map((hashKey) => balancer.pick(all.slice(1), { hashKey }).address)
   expect(before.every((address, index) => address === "a" || address === after[index])).toBe(true)
+})
+
+it("availability picks among those of the highest step, in turn by weight", () => {
+  const balancer = availability(seededRandom(1))
+  const of = (address: string, share?: number, weight = 1) => ({ ...candidate(address, 0, 0, weight), availability: share })
+  const picks = (candidates: readonly ReturnType<typeof of>[], count: number) =>
+    Array.from({ length: count }, () => balancer.pick(candidates, {}).address).join("")
+  expect(picks([of("a", 0.9), of("b", 0.95), of("c", 0.95, 2)], 6)).toMatch(/^(?=[^a]*$)(?:[^b]*b){2}[^b]*$/)
+  expect(picks([of("a", 0.95), of("b", 0.95), of("c", 0.9)], 4)).toMatch(/^(abab|baba)$/)
+  expect(picks([of("a", 0.95), of("b")], 2)).toBe("bb")
+  expect(picks([of("a", 0), of("b", 0)], 2)).toMatch(/^(ab|ba)$/)
 })

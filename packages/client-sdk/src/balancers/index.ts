@@ -1,3 +1,4 @@
+import { availability } from "./availability.ts"
 import type { BalancerFactory } from "./balancer.ts"
 import { leastRequests } from "./least-requests.ts"
 import { p2c } from "./p2c.ts"
@@ -12,7 +13,8 @@ export const balancers: { readonly [name: string]: BalancerFactory } = {
   "least-requests": leastRequests,
   p2c,
   "rendezvous-hash": rendezvousHash,
+  availability,
 }
 
-export { leastRequests, p2c, random, rendezvousHash, roundRobin }
+export { availability, leastRequests, p2c, random, rendezvousHash, roundRobin }
 export type { Balancer, BalancerFactory, Weighted } from "./balancer.ts"

@@ -44,6 +44,10 @@ export class PoolEndpoint implements Endpoint {
     return this.instance.id
   }
 
+  get availability(): number | undefined {
+    return this.instance.health.availability
+  }
+
   /** Takes over a later record; another process starts with a clean slate. */
   update(instance: Instance, now: number): void {
     if (instance === this.instance) return

@@ -35,8 +35,22 @@ const checkSection = mapping({
   passAfter: optional(whole(1, 100)),
   failAfter: optional(whole(1, 100)),
   packetLimit: optional(whole(1, 1_000_000)),
+  insecure: optional(flag),
+  icmp: optional(flag),
 }).transform(
-  ({ method, path, frequency = 60_000, timeout = 5000, retries = 0, retryDelay = 0, passAfter = 1, failAfter = 1, packetLimit = 5000 }): Check => ({
+  ({
+    method,
+    path,
+    insecure,
+    icmp,
+    frequency = 60_000,
+    timeout = 5000,
+    retries = 0,
+    retryDelay = 0,
+    passAfter = 1,
+    failAfter = 1,
+    packetLimit = 5000,
+  }): Check => ({
     method,
     ...(path === undefined ? {} : { path }),
     frequencySeconds: frequency / 1000,
@@ -46,6 +60,8 @@ const checkSection = mapping({
     passAfter,
     failAfter,
     packetLimit,
+    ...(insecure === undefined ? {} : { insecure }),
+    ...(icmp === undefined ? {} : { icmp }),
   }),
 )
 
