@@ -104,7 +104,7 @@ routes:
     "m.yaml:2:9: gateway.port: found 99999; accepted is a port from 1 to 65535, or 0 for a free one",
     'm.yaml:3:3: gateway.prot: unknown key "prot"; did you mean "port"?',
     'm.yaml:4:15: gateway.discovery[0]: found "ftp://x"; accepted is a URL such as http://127.0.0.1:8008, without credentials',
-    "m.yaml:6:12: discovery.storage: found 5; accepted is memory, file:PATH or sqlite:PATH",
+    "m.yaml:6:12: discovery.storage: found 5; accepted is memory, file:PATH, sqlite:PATH, etcd://HOST:PORT/TREE or dynamodb://TABLE",
     'm.yaml:7:3: discovery.adminPort: unknown key "adminPort"; accepted are host, port, storage, token, tokens, insecure, docker',
     "m.yaml:7:14: discovery.adminPort: the variable NOPE is not set; set NOPE, or write ${NOPE:-default}",
     `m.yaml:9:3: services["a/b"]: this name is not accepted; accepted is a name of at most 128 printable characters without '/'`,
@@ -311,5 +311,5 @@ it("a port of discovery that the gateway has too is told, since they may run on 
 })
 
 it.each(["sqlite:", "postgres://h/db", "memory:x", "Sqlite:a"])("the storage %s is not known", (storage) => {
-  expect(() => parse(`discovery: { storage: "${storage}" }`)).toThrow(/discovery\.storage: .*memory, file:PATH or sqlite:PATH/)
+  expect(() => parse(`discovery: { storage: "${storage}" }`)).toThrow(/discovery\.storage: .*memory, file:PATH, sqlite:PATH/)
 })

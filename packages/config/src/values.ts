@@ -45,8 +45,8 @@ export function whole(min: number, max: number, accepted = `a whole number from 
 }
 
 /** Where a registry is kept, as `--storage` spells it. */
-export const storageSpec: z.ZodType<string> = value("memory, file:PATH or sqlite:PATH", (found) =>
-  typeof found === "string" && /^(?:memory|(?:file|sqlite):.+)$/.test(found) ? found : undefined,
+export const storageSpec: z.ZodType<string> = value("memory, file:PATH, sqlite:PATH, etcd://HOST:PORT/TREE or dynamodb://TABLE", (found) =>
+  typeof found === "string" && /^(?:memory|(?:file|sqlite):.+|(?:etcd|dynamodb):\/\/.+)$/.test(found) ? found : undefined,
 )
 
 /** An IP address, or a block of them as CIDR. */

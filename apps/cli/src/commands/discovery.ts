@@ -20,7 +20,11 @@ export const discoveryCommand: CommandDefinition = command<DiscoveryOptions>({
     configOption(),
     textOption("--host <host>", "MESHWORK_DISCOVERY_HOST", "address to bind (default 127.0.0.1)"),
     portOption("--port", "MESHWORK_DISCOVERY_PORT", "port to listen on (default 8008)", "PORT"),
-    textOption("--storage <spec>", "MESHWORK_STORAGE", "memory, file:PATH or sqlite:PATH (default sqlite:.meshwork/registry.sqlite)"),
+    textOption(
+      "--storage <spec>",
+      "MESHWORK_STORAGE",
+      "memory, file:PATH, sqlite:PATH, etcd://HOST:PORT/TREE or dynamodb://TABLE (default sqlite:.meshwork/registry.sqlite)",
+    ),
     textOption("--token-file <file>", "MESHWORK_TOKEN_FILE", "file with the token that changes need; or MESHWORK_TOKEN"),
     textOption("--insecure", "MESHWORK_INSECURE", "allow an address that others reach without a token"),
   ],

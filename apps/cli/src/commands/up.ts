@@ -23,7 +23,11 @@ export const upCommand: CommandDefinition = command<UpOptions>({
     portOption("--port", "MESHWORK_GATEWAY_PORT", "port of the gateway"),
     portOption("--admin-port", "MESHWORK_ADMIN_PORT", "port of the gateway's admin API"),
     portOption("--discovery-port", "MESHWORK_DISCOVERY_PORT", "port of the discovery server"),
-    textOption("--storage <spec>", "MESHWORK_STORAGE", "where the registry is kept: memory, file:PATH or sqlite:PATH"),
+    textOption(
+      "--storage <spec>",
+      "MESHWORK_STORAGE",
+      "where the registry is kept: memory, file:PATH, sqlite:PATH, etcd://HOST:PORT/TREE or dynamodb://TABLE",
+    ),
     textOption("--token-file <file>", "MESHWORK_TOKEN_FILE", "file with the token that changes need; or MESHWORK_TOKEN"),
   ],
   async run(context, options) {
