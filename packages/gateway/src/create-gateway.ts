@@ -202,20 +202,22 @@ class HttpGateway implements Gateway {
 
   #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     socket.on("error", () => {})
+    // node:http has let go of it: whatever becomes of it now is seen to here.
+    this.#upgraded.add(socket)
+    socket.on("close", () => this.#upgraded.delete(socket))
     const current = answerUnderWay(socket)
     if (current !== undefined) {
       // The caller may ask again on a connection of its own; this one still belongs to another request.
       this.#connections.refuse(socket)
+      socket.resume()
       return endAfter(current, socket)
     }
-    this.#upgraded.add(socket)
-    socket.on("close", () => this.#upgraded.delete(socket))
     const response = new ServerResponse(request)
     response.assignSocket(socket as never)
     response.shouldKeepAlive = false
     response.on("finish", () => {
       response.detachSocket(socket as never)
-      socket.end()
+      this.#connections.end(socket)
     })
     this.#handle(request, response, undefined, { socket, head })
   }
@@ -242,9 +244,8 @@ class HttpGateway implements Gateway {
     response.once("close", () => patience.cancel())
     onceKnown(request, (empty) => {
       patience.cancel()
-      if (this.#connections.isRefused(socket)) return
       if (empty) then()
-      else this.#refuse(request, response, `${request.method} with a body`)
+      else if (!this.#connections.isRefused(socket)) this.#refuse(request, response, `${request.method} with a body`)
     })
   }
 
