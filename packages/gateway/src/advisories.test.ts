@@ -278,6 +278,16 @@ describe("Traefik", () => {
     for (const name of ["upgrade", "http2-settings"]) expect(Object.keys(seen[0]?.headers ?? {})).not.toContain(name)
   })
 
+  it.each(["NTLM TlRMTVNTUAAB", "Negotiate YII", "negotiate"])(
+    "GHSA-qqjf-53cj-pwvv (CVE-2026-88007): the connection that %s was said on serves nobody else",
+    async (authorization) => {
+      await say(["GET /public/x HTTP/1.1", `Authorization: ${authorization}`])
+      expect(seen[0]?.headers).toMatchObject({ connection: "close", authorization })
+      await say(["GET /public/x HTTP/1.1", "Authorization: Bearer NTLM"])
+      expect(seen[1]?.headers).toMatchObject({ connection: "keep-alive" })
+    },
+  )
+
   it("GHSA-5423-jcjm-2gpv (CVE-2025-22871): a chunk size ended by a bare LF, within an extension or not, is refused", async () => {
     for (const size of ["5\n", "5;a\n", "5;a\nb\r\n"])
       await refused(["POST /public/x HTTP/1.1", "Transfer-Encoding: chunked"], `${size}hello\r\n0\r\n\r\n`)

@@ -51,13 +51,11 @@ function say(port: number, text: string): { socket: Socket; text(): string; ende
 }
 
 const ask = (line: string, ...headers: string[]): string => `${[`${line} HTTP/1.1`, "Host: e", ...headers].join("\r\n")}\r\n\r\n`
+const websocket = ["Connection: upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA=="]
 const statuses = (text: string): (string | undefined)[] => [...text.matchAll(/HTTP\/1\.1 (\d{3})/g)].map((match) => match[1])
 
 it.each([
-  [
-    "an upgrade",
-    ask("GET /ws", "Connection: upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA=="),
-  ],
+  ["an upgrade", ask("GET /ws", ...websocket)],
   ["CONNECT", ask("CONNECT e:443")],
   ["what is no HTTP", "\x16\x03\x01\r\n\r\n"],
   ["a head that is malformed", ask("GET /b", "X Y: z")],
@@ -134,4 +132,29 @@ it("an upgrade asked for in HTTP/1.0 is none", async () => {
   const caller = say(port, "GET /a HTTP/1.0\r\nHost: e\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n")
   expect(await caller.ended).not.toContain("websocket")
   expect(seen).toEqual(["GET /a"])
+})
+
+it.each([
+  ["an upgrade the backend does not grant", ask("GET /ws", ...websocket)],
+  ["an upgrade that is refused here", ask("GET /a/../ws", ...websocket)],
+  ["an upgrade behind a request", ask("GET /a") + ask("GET /ws", ...websocket)],
+  ["an upgrade behind a request whose chunks are none", `${ask("TRACE /a", "Transfer-Encoding: chunked")}0\r\n\r\n${ask("GET /ws", ...websocket)}`],
+  ["an upgrade with bytes after it", `${ask("GET /ws", ...websocket)}${"x".repeat(100_000)}`],
+  ["CONNECT", ask("CONNECT e:443")],
+  ["what is no HTTP", "\x16\x03\x01\r\n\r\n"],
+])("no connection is left over after %s, whether the caller closes it or not", async (_name, text) => {
+  const { port, gateway } = await edge((_request, response) => response.writeHead(403).end())
+  const callers = Array.from({ length: 6 }, (_, index) => {
+    const caller = connect({ port, host: "127.0.0.1", allowHalfOpen: true })
+    onTestFinished(() => void caller.destroy())
+    caller.on("error", () => {})
+    caller.write(text, "latin1")
+    if (index % 3 === 0) caller.end()
+    if (index % 3 === 1) setTimeout(() => caller.destroy(), 20)
+    return caller.resume()
+  })
+  await expect.poll(() => callers.filter(({ bytesRead, destroyed }) => bytesRead === 0 && !destroyed)).toEqual([])
+  const open = (): Promise<number> => new Promise((resolve) => gateway.server.getConnections((_error, count) => resolve(count)))
+  await expect.poll(open, { timeout: 3000 }).toBe(0)
+  expect(gateway.inFlight).toBe(0)
 })

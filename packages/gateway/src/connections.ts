@@ -73,15 +73,24 @@ export class Connections {
 
   /** Ends a connection with an error, in place of an answer or after the one that is under way for an earlier request. */
   endWith(socket: Duplex, status: number, why: string): void {
+    // More of what was refused already: its end is on the way.
+    if (this.isRefused(socket)) return
     this.refuse(socket)
     if (!socket.writable) return void socket.destroy()
     const current = answerUnderWay(socket)
     if (current?.req.complete) return endAfter(current, socket)
     // The error would become part of the answer that has begun.
     if (current?.headersSent) return void socket.destroy()
-    // A client that leaves its half open does not keep the connection.
-    this.#clock.timer(lingerMs, () => socket.destroy()).unref()
-    socket.end(errorBytes(status, why))
+    this.end(socket, errorBytes(status, why))
+  }
+
+  /** Says the last words on a connection. A caller that leaves its half open, or goes away where nobody listens any more, does not keep it. */
+  end(socket: Duplex, words = ""): void {
+    const timer = this.#clock.timer(lingerMs, () => socket.destroy()).unref()
+    socket.once("close", () => timer.cancel())
+    socket.end(words)
+    // What still comes is read and forgotten: bytes that nobody read would make the kernel take the last words back.
+    socket.resume()
   }
 }
 

@@ -1,4 +1,4 @@
-import { createServer, type IncomingMessage, type Server, ServerResponse } from "node:http"
+import { type IncomingMessage, type Server, ServerResponse } from "node:http"
 import type { AddressInfo } from "node:net"
 import type { Duplex } from "node:stream"
 import { type Pool, type RetryBudget, retryBudget } from "@meshwork/client-sdk/pool"
@@ -6,6 +6,7 @@ import { type Clock, MeshError, systemClock } from "@meshwork/contract"
 import { Backends } from "./backends.ts"
 import { type ExplainedRequest, type Explanation, explain } from "./explain.ts"
 import { answerUnderWay, Connections, endAfter } from "./connections.ts"
+import { dataPort, defaultHeadersTimeoutMs, type Expects } from "./data-port.ts"
 import { Exchange, type ExchangeParts } from "./exchange.ts"
 import { type Admitted, admit } from "./guard.ts"
 import { forwardHead, type Peer } from "./headers.ts"
@@ -50,10 +51,6 @@ export interface Gateway {
   readonly inFlight: number
 }
 
-const defaultHeadersTimeoutMs = 10_000
-
-/** What a caller expects before it sends its body. */
-type Expects = "continue" | "unknown" | undefined
 type Upgrade = { socket: Duplex; head: Buffer }
 
 /** Makes a gateway; nothing listens yet. */
@@ -110,7 +107,10 @@ class HttpGateway implements Gateway {
       closing: () => this.#closing !== undefined,
       malformed: (request) => !request.complete && this.#connections.isRefused(request.socket),
     }
-    this.server = this.#createServer()
+    this.server = dataPort(settings, this.#connections, {
+      handle: (request, response, expects) => this.#handle(request, response, expects),
+      upgrade: (request, socket, head) => this.#upgrade(request, socket, head),
+    })
   }
 
   setRoutes(settings: readonly RouteSettings[]): void {
@@ -194,57 +194,24 @@ class HttpGateway implements Gateway {
     await this.#backends.close()
   }
 
-  #createServer(): Server {
-    const {
-      maxHeaderBytes = 16_384,
-      headersTimeoutMs = defaultHeadersTimeoutMs,
-      keepAliveTimeoutMs = 65_000,
-      maxConnections = 20_000,
-    } = this.#settings
-    const server = createServer({
-      maxHeaderSize: maxHeaderBytes,
-      headersTimeout: headersTimeoutMs,
-      // A route's time limit ends slow bodies; a body that arrives steadily may take as long as it takes.
-      requestTimeout: 0,
-      connectionsCheckingInterval: 1000,
-      keepAliveTimeout: keepAliveTimeoutMs,
-      insecureHTTPParser: false,
-      // More than one Host is the guard's business, which can say what is wrong.
-      requireHostHeader: false,
-      shouldUpgradeCallback: (request: IncomingMessage) => request.headers.upgrade?.toLowerCase() === "websocket" && request.httpVersion === "1.1",
-    } as Parameters<typeof createServer>[0])
-    this.#connections.bound(server, maxConnections)
-    server.on("request", (request: IncomingMessage, response: ServerResponse) => this.#handle(request, response))
-    server.on("checkContinue", (request: IncomingMessage, response: ServerResponse) => {
-      this.#handle(request, response, request.headers.expect?.toLowerCase() === "100-continue" ? "continue" : "unknown")
-    })
-    server.on("checkExpectation", (request: IncomingMessage, response: ServerResponse) => this.#handle(request, response, "unknown"))
-    server.on("connect", (_request: IncomingMessage, socket: Duplex) => this.#connections.endWith(socket, 400, "CONNECT is not served here"))
-    server.on("upgrade", (request: IncomingMessage, socket: Duplex, head: Buffer) => this.#upgrade(request, socket, head))
-    server.on("clientError", (error: NodeJS.ErrnoException, socket: Duplex) => {
-      const status = error.code === "HPE_HEADER_OVERFLOW" ? 431 : error.code === "ERR_HTTP_REQUEST_TIMEOUT" ? 408 : 400
-      if (error.code === "ECONNRESET") return void socket.destroy()
-      this.#connections.endWith(socket, status, `not an HTTP request that can be passed on (${error.code ?? error.message})`)
-    })
-    return server
-  }
-
   #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     socket.on("error", () => {})
+    // node:http has let go of it: whatever becomes of it now is seen to here.
+    this.#upgraded.add(socket)
+    socket.on("close", () => this.#upgraded.delete(socket))
     const current = answerUnderWay(socket)
     if (current !== undefined) {
       // The caller may ask again on a connection of its own; this one still belongs to another request.
       this.#connections.refuse(socket)
+      socket.resume()
       return endAfter(current, socket)
     }
-    this.#upgraded.add(socket)
-    socket.on("close", () => this.#upgraded.delete(socket))
     const response = new ServerResponse(request)
     response.assignSocket(socket as never)
     response.shouldKeepAlive = false
     response.on("finish", () => {
       response.detachSocket(socket as never)
-      socket.end()
+      this.#connections.end(socket)
     })
     this.#handle(request, response, undefined, { socket, head })
   }
@@ -271,9 +238,8 @@ class HttpGateway implements Gateway {
     response.once("close", () => patience.cancel())
     onceKnown(request, (empty) => {
       patience.cancel()
-      if (this.#connections.isRefused(socket)) return
       if (empty) then()
-      else this.#refuse(request, response, `${request.method} with a body`)
+      else if (!this.#connections.isRefused(socket)) this.#refuse(request, response, `${request.method} with a body`)
     })
   }
 

@@ -235,7 +235,14 @@ export class Exchange implements AttemptListener {
     this.#watch(Math.min(connectTimeoutMs, left), () => this.#noConnection(attempt, left <= connectTimeoutMs))
     const path = route.stripPrefix ? stripped(admitted.target, route.path) : admitted.target
     const headers = head.headers.concat("x-request-timeout", (left / 1000).toFixed(5), "x-request-attempt", String(head.attempt + attempt.number - 1))
-    const options = { path, method: request.method as "GET", headers, body: this.#body, ...(upgrade ? { upgrade: "websocket" } : {}) }
+    const options = {
+      path,
+      method: request.method as "GET",
+      headers,
+      body: this.#body,
+      ...(upgrade ? { upgrade: "websocket" } : {}),
+      ...(head.bindsConnection ? { reset: true } : {}),
+    }
     try {
       backends.of(attempt.picked.endpoint).dispatch(options, attempt)
     } catch (error) {

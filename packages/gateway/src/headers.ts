@@ -57,6 +57,8 @@ export interface ForwardHead {
   /** Number of the caller's own attempt; 1 when it did not say. */
   attempt: number
   idempotencyKey: boolean
+  /** Whether the caller proves who it is to the connection and not to the request, so that no other caller may use it afterwards. */
+  bindsConnection: boolean
 }
 
 /**
@@ -65,7 +67,7 @@ export interface ForwardHead {
  */
 export function forwardHead(rawHeaders: readonly string[], peer: Peer, host: string): ForwardHead {
   const named = connectionNames(rawHeaders)
-  const head: ForwardHead = { headers: [], timeoutMs: undefined, attempt: 1, idempotencyKey: false }
+  const head: ForwardHead = { headers: [], timeoutMs: undefined, attempt: 1, idempotencyKey: false, bindsConnection: false }
   const seen: { for?: string; host?: string; proto?: string; via?: string; forwarded?: string } = {}
   for (let index = 0; index < rawHeaders.length; index += 2) {
     const name = rawHeaders[index] as string
@@ -90,6 +92,7 @@ export function forwardHead(rawHeaders: readonly string[], peer: Peer, host: str
       continue
     }
     if (lower === "idempotency-key") head.idempotencyKey = true
+    else if (lower === "authorization" && /^(?:ntlm|negotiate)\b/i.test(value)) head.bindsConnection = true
     head.headers.push(name, value)
   }
   const proto = seen.proto ?? (peer.secure ? "https" : "http")
