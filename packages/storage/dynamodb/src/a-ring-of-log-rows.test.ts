@@ -32,7 +32,7 @@ async function opened(endpoint = server.url, logRows = 16): Promise<{ storage: S
 
 async function versionOf(results: Promise<OpResult[]>): Promise<string> {
   const [result] = await results
-  if (result?.ok !== true) throw new Error(`refused: ${JSON.stringify(result)}`)
+  if (!result?.ok) throw new Error(`refused: ${JSON.stringify(result)}`)
   return result.version
 }
 
@@ -113,7 +113,10 @@ it("a table that does not answer refuses changes within 5 s, and takes them agai
   await versionOf(storage.commit([put("1")]))
   way.cut = true
   const begun = performance.now()
-  await expect(storage.commit([put("2")])).rejects.toMatchObject({ code: "storage_unavailable", message: expect.stringContaining("the DynamoDB table hosts") })
+  await expect(storage.commit([put("2")])).rejects.toMatchObject({
+    code: "storage_unavailable",
+    message: expect.stringContaining("the DynamoDB table hosts"),
+  })
   expect(performance.now() - begun).toBeLessThan(6000)
   await expect(storage.commit([])).rejects.toMatchObject({ code: "storage_unavailable" })
   way.cut = false
