@@ -32,7 +32,7 @@ async function opened(endpoint = server.url, logRows = 16): Promise<{ storage: S
 
 async function versionOf(results: Promise<OpResult[]>): Promise<string> {
   const [result] = await results
-  if (result === undefined || !result.ok) throw new Error(`refused: ${JSON.stringify(result)}`)
+  if (!result?.ok) throw new Error(`refused: ${JSON.stringify(result)}`)
   return result.version
 }
 

@@ -3,7 +3,7 @@ import { type Clock, MeshError, type Random, sleep } from "@meshwork/contract"
 import type { OpResult, StorageChange, StorageOp } from "@meshwork/registry-core"
 import { type LoggedChange, logItem, type LogRow, ownService, readLogRow, slotFree, slotKey } from "./log-row.ts"
 import { draft, type Replica } from "./replica.ts"
-import type { Table } from "./table.ts"
+import type { Item, Table } from "./table.ts"
 
 /** DynamoDB takes rows of 400 KB; every server reads the last one each second, and pays for its size. A larger change has a row to itself. */
 const maxRowBytes = 32_000
@@ -68,12 +68,21 @@ export class ChangeLog {
       const wraps = (sequence + 1) % slots === 0
       const rows = await table.range(ownService, from, slotKey(slots - 1, slots), limit)
       if (wraps) rows.push(...(await table.range(ownService, slotKey(0, slots), slotKey(slots - 1, slots), limit - 1)))
-      const [known, ...read] = rows.map((item) => readLogRow(table.name, item))
+      const [known, ...read] = rows.map((item) => this.#read(item))
       this.#check(known)
       for (const row of read) if (!this.#take(row)) return
       // A page that ends at the last slot goes on at the first one.
       const more = read.length === limit - 1 || (this.#replica.position.sequence + 1) % slots === 0
       if (read.length === 0 || !more) return
+    }
+  }
+
+  #read(item: Item): LogRow {
+    try {
+      return readLogRow(this.#options.table.name, item)
+    } catch (error) {
+      if (MeshError.from(error).code === "invalid_config") throw error
+      throw new LostTrack("a row is damaged", { cause: error })
     }
   }
 

@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto"
 import { type Clock, keyText, MeshError } from "@meshwork/contract"
-import { logItem, type LogRow, ownService, readLogRow, revisionsOf, slotRange } from "./log-row.ts"
+import { logItem, type LogRow, ownService, readLogRow, revisionsOf, slotKey, slotRange } from "./log-row.ts"
 import { type Position, Replica } from "./replica.ts"
 import { readTableRows, type TableRows } from "./table-rows.ts"
 import type { Table } from "./table.ts"
@@ -14,6 +14,7 @@ export interface LoadOptions {
 }
 
 const removalsKeptMs = 600_000
+const maxTries = 5
 
 /**
  * Reads a table: the log, then the rows, then what the log says beyond them. The log is read first, so that whatever it forgets meanwhile stands in
@@ -21,12 +22,14 @@ const removalsKeptMs = 600_000
  */
 export async function load(options: LoadOptions, known?: Readonly<Position>): Promise<{ replica: Replica; rows: TableRows }> {
   const { table, clock, legacyTtlSeconds } = options
-  for (;;) {
-    const chain = await readChain(table)
+  for (let tries = 1; tries <= maxTries; tries++) {
+    const { chain, damaged } = await readChain(table)
     const rows = await readTableRows(table, true, legacyTtlSeconds)
     const head = chain.at(-1)
     const latest = [...rows.own.values()].reduce((highest, { revision }) => Math.max(highest, revision), 0)
-    if (head === undefined || (known !== undefined && !goesOn(chain, head, known))) {
+    // What a damaged row at the end said is lost, and somebody may have seen it.
+    const lost = head !== undefined && damaged.has(slotKey(head.sequence + 1, head.slots))
+    if (head === undefined || lost || (known !== undefined && !goesOn(chain, head, known))) {
       await beginEpoch(options, head, Math.max(latest, head?.revision ?? 0, known?.revision ?? 0), known)
       continue
     }
@@ -35,22 +38,25 @@ export async function load(options: LoadOptions, known?: Readonly<Position>): Pr
     replay(replica, chain, rows, clock)
     return { replica, rows }
   }
+  throw new MeshError("storage_unavailable", `the log of the DynamoDB table ${table.name} cannot be begun`)
 }
 
-/** The rows of the log that follow each other without a gap, the last one last. */
-async function readChain(table: Table): Promise<LogRow[]> {
+/** The rows of the log that follow each other without a gap, the last one last, and the slots whose row is damaged. */
+async function readChain(table: Table): Promise<{ chain: LogRow[]; damaged: Set<string> }> {
   const read: LogRow[] = []
+  const damaged = new Set<string>()
   for (const item of await table.range(ownService, ...slotRange)) {
     try {
       read.push(readLogRow(table.name, item))
     } catch (error) {
       if (MeshError.from(error).code === "invalid_config") throw error
+      damaged.add(item["ip_address"]?.S ?? "")
     }
   }
   const generation = Math.max(...read.map((row) => row.generation))
   const rows = read.filter((row) => row.generation === generation).sort((a, b) => a.sequence - b.sequence)
   const gap = rows.findLastIndex((row, index) => index > 0 && rows[index - 1]?.sequence !== row.sequence - 1)
-  return gap === -1 ? rows : rows.slice(gap)
+  return { chain: gap === -1 ? rows : rows.slice(gap), damaged }
 }
 
 /** Whether the log still holds what was known of it, or an epoch that somebody began since. */
@@ -79,7 +85,7 @@ async function beginEpoch(
     changes: [],
   }
   const values = { ":generation": { N: String(head?.generation ?? 0) } }
-  await table.put(logItem(row), { expression: "attribute_not_exists(service) OR generation <= :generation", values })
+  await table.put(logItem(row), { expression: "attribute_not_exists(generation) OR generation <= :generation", values })
 }
 
 function replay(replica: Replica, chain: readonly LogRow[], rows: TableRows, clock: Clock): void {

@@ -62,7 +62,7 @@ export function logItem(row: LogRow): Item {
 /** Holds while the slot is free for this row: it is empty, or what stands there is older. */
 export function slotFree(row: LogRow): Condition {
   return {
-    expression: "attribute_not_exists(service) OR generation < :generation OR (generation = :generation AND #sequence < :sequence)",
+    expression: "attribute_not_exists(generation) OR generation < :generation OR (generation = :generation AND #sequence < :sequence)",
     names: { "#sequence": "sequence" },
     values: { ":generation": { N: String(row.generation) }, ":sequence": { N: String(row.sequence) } },
   }
