@@ -10,6 +10,7 @@ import { answerOf, keyOf, portionsOf, requestOf, type Step, stepsOf } from "./tr
 import { type EtcdTree, etcdTree } from "./tree.ts"
 
 const renewEveryMs = 60_000
+const maxTries = 4
 
 export interface EtcdStorageOptions extends EtcdAccess {
   /** Prefix of all keys. Default none. */
@@ -151,7 +152,7 @@ class EtcdStorage implements SharedStorage {
     const { feed, connection, leases } = opened
     const lease = portion.some(({ op }) => op.op === "delete") ? await leases.forTombstones() : "0"
     const requests = portion.map((step) => requestOf(step, feed.view.keys(keyOf(step)), this.#tree, lease))
-    let again = tries > 0
+    let again = false
     let answer
     try {
       answer = await connection.call((client, options, repeated) => {
@@ -159,7 +160,7 @@ class EtcdStorage implements SharedStorage {
         return client.kv.txn({ compare: [], success: requests.map(({ txn }) => ({ request_txn: txn })), failure: [] }, options)
       })
     } catch (error) {
-      if (!/lease not found/.test(reasonOf(error)) || tries > 1) throw error
+      if (!/lease not found/.test(reasonOf(error)) || tries === maxTries) throw error
       // A lease is gone, and all steps failed because of it: each for itself, with leases that are there.
       leases.forgetTombstones()
       await leases.ensure()
@@ -172,7 +173,7 @@ class EtcdStorage implements SharedStorage {
       if (request === undefined) continue
       const read = answerOf(step, request, answer.responses[index], revision, this.#tree, again)
       if ("result" in read) results[step.index] = read.result
-      else if (tries === 0) await this.#apply([{ ...step, expected: read.debris }], results, opened, 1)
+      else if (tries < maxTries) await this.#apply([{ ...step, expected: read.debris }], results, opened, tries + 1)
     }
   }
 }

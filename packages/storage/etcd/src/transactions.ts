@@ -120,8 +120,8 @@ export function answerOf(step: Step, request: Request, responses: IResponseOp | 
   }
   const reading = readInstance(key, keys, tree.lease)
   if (reading !== undefined && "stored" in reading) return { result: { ok: false, why: "conflict", current: reading.stored } }
-  const isDebris = location !== undefined || record !== undefined
-  if (isDebris && op.op === "put" && op.ifVersion === null) return { debris: { location: keys.location?.mod ?? 0, record: keys.record?.mod ?? 0 } }
+  // No instance is in the way, only what is left of one, and that may have gone since.
+  if (op.op === "put" && op.ifVersion === null) return { debris: { location: keys.location?.mod ?? 0, record: keys.record?.mod ?? 0 } }
   return { result: { ok: false, why: "missing", current: null } }
 }
 
