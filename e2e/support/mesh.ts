@@ -58,7 +58,10 @@ ${routes}`,
     },
     async startGateway() {
       const program = meshwork("gateway", ["gateway", "-c", file], { cwd: folder })
-      await eventually("the gateway is up", 15_000, () => getOk(`${adminUrl}/health`))
+      // The admin port is open before the data port is.
+      await eventually("the gateway is up", 15_000, () =>
+        fetch(gatewayUrl, { signal: AbortSignal.timeout(5000) }).then((response) => response.arrayBuffer()),
+      )
       return program
     },
     async startShop(name) {
