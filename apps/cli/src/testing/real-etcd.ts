@@ -49,14 +49,17 @@ export async function startEtcd(): Promise<RealEtcd> {
   }
   const start = async () => {
     const args = ["--data-dir", folder, "--listen-client-urls", url, "--advertise-client-urls", url, "--listen-peer-urls", peer]
-    child = spawn("etcd", [...args, "--initial-advertise-peer-urls", peer, "--initial-cluster", `default=${peer}`], { stdio: "ignore" })
-    const limit = performance.now() + 15_000
+    const launch = () => spawn("etcd", [...args, "--initial-advertise-peer-urls", peer, "--initial-cluster", `default=${peer}`], { stdio: "ignore" })
+    child = launch()
+    const limit = performance.now() + 45_000
     const healthy = () =>
       ctl("endpoint", "health").then(
         () => true,
         () => false,
       )
     while (!(await healthy())) {
+      // Somebody's outgoing connection may have had the port for a moment.
+      if (child.exitCode !== null) child = launch()
       if (performance.now() > limit) {
         await stop()
         throw new Error("etcd did not start")
