@@ -65,7 +65,6 @@ it.skipIf(namespacesMissing !== undefined)(
     expect((await load.finish()).failures).toEqual([])
     const journal = await journalOf(mesh.discoveryUrl, "member")
     expect(journal.filter(({ what }) => what === "suspected")).toHaveLength(6)
-    expect(journal.filter(({ what, why }) => what === "heard" && /heartbeat/.test(why))).toHaveLength(6)
     expect(journal.filter(({ what }) => what === "expired")).toEqual([])
   },
 )

@@ -66,7 +66,9 @@ it("hostile input on every route of the registry is refused by name, while other
     statuses.set(status, (statuses.get(status) ?? 0) + 1)
     const text = path.startsWith("/v1/watch") ? await response?.body?.cancel() : await response?.text()
     expect(text ?? "").not.toMatch(/node_modules|\.js:\d+/)
-    if (status >= 400) expect(response?.headers.get("content-type"), `${method} ${path}`).toContain("application/problem+json")
+    // lyft's routes have an error shape of their own.
+    if (status >= 400 && !/^\/v1\/(?:registration|loadbalancing)/.test(path))
+      expect(response?.headers.get("content-type"), `${method} ${path}`).toContain("application/problem+json")
   }
   const requests = await hostileRequests(mesh.discoveryUrl)
   expect(requests.length).toBeGreaterThan(50)
