@@ -229,79 +229,69 @@ describe.skipIf(!hasEtcd())("on a real etcd", () => {
     expect(await etcd.content()).toEqual({ "/t/service/http/kept": "h:1" })
   })
 
-  it(
-    "survives an etcd that is away longer than the ttl, says so once, and puts its key back",
-    { timeout: 90_000 },
-    async () => {
-      const { child, output, ended } = background("register", ...named("http", "hardy", "h:1"), "--ttl", "3", "--refresh-every", "1")
-      await until(
-        () => output.stderr.includes("registered"),
-        () => output.stderr,
-      )
-      await etcd.stop()
-      await new Promise((resolve) => setTimeout(resolve, 5000))
-      await etcd.start()
-      await etcd.ctl("del", "/t/service/http/hardy")
-      await until(
-        async () => (await etcd.content())["/t/service/http/hardy"] === "h:1",
-        () => output.stderr,
-      )
-      await until(
-        () => output.stderr.includes("registered again"),
-        () => output.stderr,
-      )
-      child.kill("SIGTERM")
-      expect(await ended).toBe(0)
-      const lines = output.stderr.trimEnd().split("\n")
-      expect(lines).toHaveLength(4)
-      expect(lines[1]).toBe(`meshwork: no etcd at ${etcd.endpoint}: ECONNREFUSED; trying again until it is back`)
-    },
-    40_000,
-  )
+  it("survives an etcd that is away longer than the ttl, says so once, and puts its key back", async () => {
+    const { child, output, ended } = background("register", ...named("http", "hardy", "h:1"), "--ttl", "3", "--refresh-every", "1")
+    await until(
+      () => output.stderr.includes("registered"),
+      () => output.stderr,
+    )
+    await etcd.stop()
+    await new Promise((resolve) => setTimeout(resolve, 5000))
+    await etcd.start()
+    await etcd.ctl("del", "/t/service/http/hardy")
+    await until(
+      async () => (await etcd.content())["/t/service/http/hardy"] === "h:1",
+      () => output.stderr,
+    )
+    await until(
+      () => output.stderr.includes("registered again"),
+      () => output.stderr,
+    )
+    child.kill("SIGTERM")
+    expect(await ended).toBe(0)
+    const lines = output.stderr.trimEnd().split("\n")
+    expect(lines).toHaveLength(4)
+    expect(lines[1]).toBe(`meshwork: no etcd at ${etcd.endpoint}: ECONNREFUSED; trying again until it is back`)
+  }, 40_000)
 
-  it(
-    "watches the tree: what is there, what comes, changes and goes, with why, and goes on after a restart",
-    { timeout: 90_000 },
-    async () => {
-      await at("/t", "register", ...named("http", "a", "h:1"))
-      const { child, output, ended } = background("watch", "http")
-      const lines = () => output.stdout.trimEnd().split("\n").filter(Boolean)
-      const told = (count: number) =>
-        until(
-          () => lines().length >= count,
-          () => JSON.stringify(output),
-        )
-      await told(1)
-      await at("/t", "register", ...named("http", "b", "h:2"), "--ttl", "2")
-      await told(2)
-      await at("/t", "register", ...named("smtp", "b", "h:2"))
-      await at("/t", "weight", "http", "a", "5")
-      await told(3)
-      await at("/t", "register", ...named("http", "a", "h:9"))
-      await told(4)
-      await told(5)
-      await etcd.stop()
-      await until(
-        () => output.stderr.includes("trying again"),
-        () => output.stderr,
+  it("watches the tree: what is there, what comes, changes and goes, with why, and goes on after a restart", async () => {
+    await at("/t", "register", ...named("http", "a", "h:1"))
+    const { child, output, ended } = background("watch", "http")
+    const lines = () => output.stdout.trimEnd().split("\n").filter(Boolean)
+    const told = (count: number) =>
+      until(
+        () => lines().length >= count,
+        () => JSON.stringify(output),
       )
-      await etcd.start()
-      await at("/t", "unregister", "http", "a")
-      await told(6)
-      child.kill("SIGINT")
-      expect(await ended).toBe(0)
-      expect(lines().map((line) => line.replace(/^\S+Z /, ""))).toEqual([
-        "present http/a h:1: registered, never expires",
-        "added   http/b h:2: registered, on a lease",
-        expect.stringMatching(/^changed http\/a h:1: weight 5 by meshwork /),
-        "changed http/a h:9: location h:1 -> h:9",
-        "removed http/b h:2: its lease ran out or was revoked",
-        "removed http/a h:9: its key was removed",
-      ])
-      expect(output.stderr.match(/trying again/g)).toHaveLength(1)
-    },
-    40_000,
-  )
+    await told(1)
+    await at("/t", "register", ...named("http", "b", "h:2"), "--ttl", "2")
+    await told(2)
+    await at("/t", "register", ...named("smtp", "b", "h:2"))
+    await at("/t", "weight", "http", "a", "5")
+    await told(3)
+    await at("/t", "register", ...named("http", "a", "h:9"))
+    await told(4)
+    await told(5)
+    await etcd.stop()
+    await until(
+      () => output.stderr.includes("trying again"),
+      () => output.stderr,
+    )
+    await etcd.start()
+    await at("/t", "unregister", "http", "a")
+    await told(6)
+    child.kill("SIGINT")
+    expect(await ended).toBe(0)
+    expect(lines().map((line) => line.replace(/^\S+Z /, ""))).toEqual([
+      "present http/a h:1: registered, never expires",
+      "added   http/b h:2: registered, on a lease",
+      expect.stringMatching(/^changed http\/a h:1: weight 5 by meshwork /),
+      "changed http/a h:9: location h:1 -> h:9",
+      "removed http/b h:2: its lease ran out or was revoked",
+      "removed http/a h:9: its key was removed",
+    ])
+    expect(output.stderr.match(/trying again/g)).toHaveLength(1)
+  }, 40_000)
 
   it("speaks TLS with the certificates of --ca-bundle, and with no other server", async () => {
     const folder = mkdtempSync(join(tmpdir(), "meshwork-ca-"))
