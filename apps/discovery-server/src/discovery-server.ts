@@ -25,6 +25,10 @@ export interface DiscoveryServerOptions {
   host?: string
   /** Default 8008; 0 takes a free one. */
   port?: number
+  /** What `GET /health` calls it; default nothing. */
+  name?: string
+  /** Where `/dump` writes. Default `.meshwork`. */
+  dataDirectory?: string
   /** Where records are kept; closed with the server. */
   storage: RegistryStorage
   /** Who may change the registry; none = everyone who reaches it. */
@@ -91,10 +95,12 @@ export async function createDiscoveryServer(options: DiscoveryServerOptions): Pr
     polling = startHealthPolling({ registry: opened, clock, random, log })
     registerMetrics(app, opened)
     await registerOpenApi(app)
-    registerNative(app, { registry: opened, reports: new GatewayReports(clock), authorize, clock })
+    const reports = new GatewayReports(clock)
+    registerNative(app, { registry: opened, polling, reports, authorize, clock })
     registerLyft(app, { registry: opened, authorize, settings: options.lyft ?? {} })
     registerPrometheus(app, opened)
-    registerServerPy(app)
+    const { name, dataDirectory = ".meshwork" } = options
+    registerServerPy(app, { registry: opened, polling, reports, authorize, dataDirectory, ...(name === undefined ? {} : { name }) })
     await app.listen(address).catch((error: unknown) => {
       throw listenError(error, address)
     })

@@ -1,6 +1,6 @@
 import { createServer } from "node:http"
 import type { AddressInfo } from "node:net"
-import { checkSchema, instanceSchema, MeshError, systemClock, type Instance } from "@meshwork/contract"
+import { checkSchema, instanceSchema, MeshError, systemClock, type Instance, type InstanceDetail } from "@meshwork/contract"
 import { ManualClock, seededRandom } from "@meshwork/contract/testing"
 import type { HealthReport, Registry } from "@meshwork/registry-core"
 import { pino } from "pino"
@@ -32,8 +32,15 @@ const instance = (id: string, port: number): Instance =>
 
 /** The part of a registry that polling uses, with a storage that can be away and counted reads. */
 function scripted(instances: Instance[]) {
-  const seen = { lists: 0, reports: [] as HealthReport[], storage: true, wake: () => {}, revision: 1 }
-  const registry: Pick<Registry, "position" | "services" | "list" | "watch" | "reportHealth"> = {
+  const seen = { lists: 0, reports: [] as HealthReport[], storage: true, wake: () => {}, revision: 1, mine: true, divide: () => {} }
+  const registry: Pick<Registry, "position" | "services" | "list" | "get" | "watch" | "reportHealth" | "probes" | "prober" | "onDivided"> = {
+    get: ({ id }) => instances.find((each) => each.id === id) as InstanceDetail | undefined,
+    probes: () => seen.mine,
+    prober: () => ({ id: "other", url: "http://10.0.0.9:8008" }),
+    onDivided: (listener) => {
+      seen.divide = listener
+      return () => {}
+    },
     position: { epoch: "e", revision: 1 },
     services: () => [{ name: "payment", instances: instances.length, serving: 0, revision: seen.revision }],
     list: () => {
@@ -86,6 +93,28 @@ it("rebuilds its targets at most every 50 ms, and only of services that changed"
   seen.wake()
   await clock.advance(60)
   expect(seen.lists).toBe(before)
+  await polling.close()
+})
+
+it("probes what is this server's to probe, and takes over and gives up as servers come and go", async () => {
+  const clock = new ManualClock()
+  const { seen, registry } = scripted([instance("a", await listening())])
+  seen.mine = false
+  const polling = startHealthPolling({ registry, clock, random: seededRandom(1), log: pino({ level: "silent" }) })
+  const key = { service: "payment", id: "a" }
+  await clock.advance(100)
+  expect([polling.history(key), polling.state(key), polling.polledBy(key)]).toEqual([[], undefined, "http://10.0.0.9:8008"])
+  expect(polling.probing(key)).toEqual({ by: "http://10.0.0.9:8008", next: "ask http://10.0.0.9:8008, which probes it" })
+  seen.mine = true
+  seen.divide()
+  await clock.advance(100)
+  await expect.poll(() => polling.history(key)).toHaveLength(1)
+  expect(polling.probing(key)).toMatchObject({ last: { status: "active" }, next: "a failed check would make it failing, one every 3600 s" })
+  expect([polling.polledBy(key), polling.probing({ service: "payment", id: "b" })]).toEqual([undefined, undefined])
+  seen.mine = false
+  seen.divide()
+  await clock.advance(100)
+  expect(polling.state(key)).toBeUndefined()
   await polling.close()
 })
 

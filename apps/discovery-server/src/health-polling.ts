@@ -1,5 +1,14 @@
-import { checkSchema, keyText, sleep, type Clock, type Random } from "@meshwork/contract"
-import { createPoller, createProbe, targetsOf, type PollTarget, type Verdict } from "@meshwork/health-poller"
+import { checkSchema, keyText, sleep, type Clock, type InstanceKey, type Probing, type Random } from "@meshwork/contract"
+import {
+  createPoller,
+  createProbe,
+  targetsOf,
+  type Packet,
+  type PollState,
+  type PollTarget,
+  type Trouble,
+  type Verdict,
+} from "@meshwork/health-poller"
 import type { Registry } from "@meshwork/registry-core"
 import type { Logger } from "pino"
 
@@ -10,6 +19,14 @@ const retryMs = 1000
 
 /** The link between a registry and a poller. */
 export interface HealthPolling {
+  /** The latest probes of an instance, oldest first; empty where another server makes them. */
+  history(key: InstanceKey, limit?: number): Packet[]
+  /** Where probing an instance stands; absent for one without a check, and where another server probes it. */
+  state(key: InstanceKey): PollState | undefined
+  /** How probing an instance goes, for whoever asks about it; absent for one without a check. */
+  probing(key: InstanceKey): Probing | undefined
+  /** URL of the server that probes an instance, where that is another one. */
+  polledBy(key: InstanceKey): string | undefined
   /** Ends every probe. Idempotent. */
   close(): Promise<void>
 }
@@ -21,7 +38,7 @@ export interface HealthPollingOptions {
   log: Logger
 }
 
-/** Probes every instance of a registry that declares a check, and reports the verdicts to it. */
+/** Probes every instance of a registry that declares a check and is this server's to probe, and reports the verdicts to it. */
 export function startHealthPolling(options: HealthPollingOptions): HealthPolling {
   return new RegistryPolling(options)
 }
@@ -42,6 +59,7 @@ class RegistryPolling implements HealthPolling {
   readonly #log: Logger
   readonly #poller: ReturnType<typeof createPoller>
   readonly #watch: ReturnType<Registry["watch"]>
+  readonly #undivided: () => void
   readonly #targets = new Map<string, { revision: number; targets: PollTarget[] }>()
   /** The latest verdict of each instance until the registry has taken it. */
   readonly #unreported = new Map<string, Verdict>()
@@ -54,15 +72,44 @@ class RegistryPolling implements HealthPolling {
     this.#registry = registry
     this.#clock = clock
     this.#log = log
-    this.#poller = createPoller({ clock, random, onVerdict: (verdict) => void this.#report(verdict) })
+    this.#poller = createPoller({
+      clock,
+      random,
+      onVerdict: (verdict) => void this.#report(verdict),
+      onTrouble: ({ kind, present, message }: Trouble) => log[present ? "warn" : "info"]({ kind }, message),
+    })
+    this.#undivided = registry.onDivided(() => this.#changed())
     // From here on only: what is there already is read as lists, and nothing is serialised for it.
     this.#watch = registry.watch({ resume: registry.position }, () => this.#changed())
     this.#refresh()
   }
 
+  history(key: InstanceKey, limit?: number): Packet[] {
+    return this.#poller.history(key, limit)
+  }
+
+  state(key: InstanceKey): PollState | undefined {
+    return this.#poller.state(key)
+  }
+
+  probing(key: InstanceKey): Probing | undefined {
+    const state = this.#poller.state(key)
+    if (state === undefined) {
+      const by = this.polledBy(key)
+      return by === undefined || this.#registry.get(key)?.check === undefined ? undefined : { by, next: `ask ${by}, which probes it` }
+    }
+    const { since: _since, lastCheckedAt: _checked, lastFailureAt: _failed, ...probing } = state
+    return probing
+  }
+
+  polledBy(key: InstanceKey): string | undefined {
+    return this.#registry.probes(key) ? undefined : this.#registry.prober(key)?.url
+  }
+
   async close(): Promise<void> {
     this.#stop.abort()
     this.#watch.close()
+    this.#undivided()
     await this.#poller.close()
     await this.#retrying
   }
@@ -92,7 +139,7 @@ class RegistryPolling implements HealthPolling {
       this.#targets.set(name, { revision: list.revision, targets: targetsOf(list.instances) })
     }
     for (const name of this.#targets.keys()) if (!present.has(name)) this.#targets.delete(name)
-    this.#poller.sync([...this.#targets.values()].flatMap(({ targets }) => targets))
+    this.#poller.sync([...this.#targets.values()].flatMap(({ targets }) => targets.filter((target) => this.#registry.probes(target))))
     const end = this.#clock.monotonic()
     this.#restUntil = end + Math.max(restMs, (end - begin) * 10)
   }

@@ -1,3 +1,4 @@
+import { dirname } from "node:path"
 import { systemClock, systemRandom } from "@meshwork/contract"
 import { destination, pino, stdTimeFunctions, type Logger } from "pino"
 import type { AccessToken } from "./access.ts"
@@ -13,6 +14,10 @@ export interface DiscoverySettings {
   port?: number
   /** `memory` or `sqlite:PATH`. Default `sqlite:.meshwork/registry.sqlite`. */
   storage?: string
+  /** What `GET /health` calls it; default nothing. */
+  name?: string
+  /** Where `/dump` writes. Default the folder of the storage, else `.meshwork`. */
+  dataDirectory?: string
   tokens?: readonly AccessToken[]
   /** Allows to be reachable for others without a token. */
   insecure?: boolean
@@ -37,7 +42,8 @@ export interface RunningDiscovery {
 export async function runDiscovery(settings: DiscoverySettings): Promise<RunningDiscovery> {
   const { storage: spec = "sqlite:.meshwork/registry.sqlite", log = await createLog(), ...rest } = settings
   const storage = await openStorage(spec)
-  const server = await createDiscoveryServer({ ...rest, storage, log, clock: systemClock, random: systemRandom })
+  const dataDirectory = rest.dataDirectory ?? folderOf(spec)
+  const server = await createDiscoveryServer({ ...rest, dataDirectory, storage, log, clock: systemClock, random: systemRandom })
   log.info({ url: server.url, storage: storage.name }, "discovery server listens")
   return {
     url: server.url,
@@ -47,6 +53,11 @@ export async function runDiscovery(settings: DiscoverySettings): Promise<Running
       log.info({ url: server.url }, "discovery server closed")
     },
   }
+}
+
+function folderOf(storage: string): string {
+  const path = /^(?:sqlite|file):(.+)$/.exec(storage)?.[1]
+  return path === undefined ? ".meshwork" : dirname(path)
 }
 
 async function createLog(): Promise<Logger> {

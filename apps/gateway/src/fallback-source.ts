@@ -1,14 +1,15 @@
 import type { InstanceSource, ServiceSnapshot } from "@meshwork/contract"
 
-/**
- * A source whose first half counts as long as it names any instance of a service, even the last known ones; else the second half does.
- * @param onUse hears which half counts, first for the second one
- */
-export function withFallback(
-  primary: InstanceSource,
-  fallback: InstanceSource,
-  onUse: (service: string, half: "primary" | "fallback") => void,
-): InstanceSource {
+export interface FallbackOptions {
+  /** Hears which half counts, before the first snapshot of it. */
+  onUse: (service: string, half: "primary" | "fallback") => void
+  /** How long the second half holds back at the beginning while the first one has said nothing; default not at all. */
+  patience?: (signal: AbortSignal) => Promise<void>
+}
+
+/** A source whose first half counts as long as it names any instance of a service, even the last known ones; else the second half does. */
+export function withFallback(primary: InstanceSource, fallback: InstanceSource, options: FallbackOptions): InstanceSource {
+  const { onUse, patience } = options
   return {
     name: `${primary.name}, else ${fallback.name}`,
     async *watch(service, signal) {
@@ -18,8 +19,18 @@ export function withFallback(
       let wake: () => void = () => {}
       let failure: unknown
       let told: ServiceSnapshot | undefined
-      let used: "primary" | "fallback" = "fallback"
-      onUse(service, used)
+      let used: "primary" | "fallback" | undefined
+      let patient = patience !== undefined
+      const use = (half: "primary" | "fallback"): void => {
+        if (half !== used) onUse(service, half)
+        used = half
+      }
+      if (patience === undefined) use("fallback")
+      else
+        void patience(both).then(() => {
+          patient = false
+          wake()
+        })
       const follow = async (half: "primary" | "fallback", source: InstanceSource): Promise<void> => {
         try {
           for await (const snapshot of source.watch(service, both)) {
@@ -37,10 +48,9 @@ export function withFallback(
       try {
         while (!both.aborted) {
           const half = known.primary !== undefined && known.primary.instances.length > 0 ? "primary" : "fallback"
-          const snapshot = known[half]
+          const snapshot = half === "fallback" && patient ? undefined : known[half]
           if (snapshot !== undefined && snapshot !== told) {
-            if (half !== used) onUse(service, half)
-            used = half
+            use(half)
             told = snapshot
             yield snapshot
             continue

@@ -21,6 +21,8 @@ export interface RunGatewayOptions extends MeshConfig {
   token?: string
   /** Whether discovery servers are told what was counted; default where a route needs one. */
   report?: boolean
+  /** Whether the discovery servers know the file's services too, and so are asked about them first; default false. */
+  registered?: boolean
   /** Variables that say where Docker is; default those of this process. */
   env?: Readonly<Record<string, string | undefined>>
   clock?: Clock
@@ -43,13 +45,15 @@ const firstAnswerMs = 2000
 /** Starts a gateway as its configuration says; resolves when both ports are listened on. `invalid_config` names a port that is taken. */
 export async function runGateway(options: RunGatewayOptions): Promise<RunningGateway> {
   const { clock = systemClock, random = systemRandom, dataDirectory = ".meshwork", env = process.env } = options
-  const { host, port, adminPort, connectTimeoutMs, maxInFlight, maxConnections, trustedProxies, meshPeers, statsPath, rootAnswer } = options.gateway
+  const { host, port, adminPort, connectTimeoutMs, maxInFlight, maxConnections, trustedProxies, meshPeers, statsPath, rootAnswer, noRouteMembers } =
+    options.gateway
   const logger = options.log ?? pino({ name: "gateway", timestamp: pino.stdTimeFunctions.isoTime }, pino.destination({ dest: 2, sync: true }))
   const log = (level: "info" | "warn" | "error", message: string): void => logger[level](message)
 
   const file = (ending: string): string => join(dataDirectory, `gateway-${port}.${ending}`)
   const paths = { snapshotPath: file("instances.json"), dockerSnapshotPath: file("containers.json") }
-  const services = await openServices({ config: options, ...paths, env, clock, random, log })
+  const { registered = false } = options
+  const services = await openServices({ config: options, registered, ...paths, env, clock, random, log })
   const routes = options.routes.map((route) => routeSettings(route, options))
   const gateway = createGateway({
     routes,
@@ -63,6 +67,7 @@ export async function runGateway(options: RunGatewayOptions): Promise<RunningGat
       ...(meshPeers === undefined ? {} : { meshPeers }),
       ...(statsPath === undefined ? {} : { statsPath }),
       ...(rootAnswer === undefined ? {} : { rootAnswer }),
+      ...(noRouteMembers === undefined ? {} : { noRouteMembers }),
       ...(options.defaultResponse === undefined ? {} : { defaultResponse: options.defaultResponse }),
     },
     clock,
@@ -115,7 +120,10 @@ export async function runGateway(options: RunGatewayOptions): Promise<RunningGat
     }
     const adminUrl = `http://127.0.0.1:${(admin.server.address() as AddressInfo).port}`
     const url = `http://${formatHostPort(host === "0.0.0.0" || host === "::" ? "127.0.0.1" : host, listening.port)}`
-    logger.info({ url, adminUrl, routes: options.routes.length }, "gateway listens")
+    logger.info(
+      { ...(options.gateway.name === undefined ? {} : { gateway: options.gateway.name }), url, adminUrl, routes: options.routes.length },
+      "gateway listens",
+    )
     return { url, adminUrl, close }
   } catch (error) {
     await close()

@@ -1,6 +1,6 @@
 import { balancers, circuitBreaker, createDiscoverySource, createPool, type DiscoverySource, type Pool } from "@meshwork/client-sdk/pool"
 import type { MeshConfig } from "@meshwork/config"
-import { type Clock, type Instance, type InstanceSource, type Random, standingOf, type Timer } from "@meshwork/contract"
+import { type Clock, type Instance, type InstanceSource, type Random, sleep, standingOf, type Timer } from "@meshwork/contract"
 import type { Route } from "@meshwork/gateway"
 import { type Docker, openDocker } from "./docker.ts"
 import { withFallback } from "./fallback-source.ts"
@@ -8,11 +8,15 @@ import { mergeSources } from "./merged-source.ts"
 import { keepSnapshotFile, readSnapshotFile, type SnapshotFile } from "./snapshot-file.ts"
 import { createStaticServices, type StaticServices } from "./static-services.ts"
 
+/** How long the file's instances wait for discovery servers that should know them, ms. */
+const registeredPatienceMs = 3000
 /** How long a pool that no route uses any more is kept for requests under way, ms. */
 const unusedPoolMs = 60_000
 
 export interface ServicesOptions {
   config: MeshConfig
+  /** Whether the discovery servers know the file's services too. */
+  registered: boolean
   /** Variables that say where Docker is. */
   env: Readonly<Record<string, string | undefined>>
   /** Files of the last known instances, of discovery servers and of Docker. */
@@ -43,7 +47,8 @@ export async function openServices(options: ServicesOptions): Promise<Services> 
   const docker = await openDocker({ ...options, initial: () => readSnapshotFile(options.dockerSnapshotPath, log) })
   const { discovery, remembered } = await openDiscovery(options)
   const containers = docker && keepSnapshotFile({ path: options.dockerSnapshotPath, snapshots: () => docker.snapshots(), clock, log })
-  const sources: Sources = { statics, discovery, docker }
+  const patience = options.registered && discovery !== undefined ? (signal: AbortSignal) => sleep(clock, registeredPatienceMs, signal) : undefined
+  const sources: Sources = { statics, discovery, docker, patience }
   const pools = new Map<string, Pool>()
   let wanted = new Set<string>()
   const closing = new Map<string, Timer>()
@@ -98,11 +103,12 @@ export async function openServices(options: ServicesOptions): Promise<Services> 
   }
 }
 
-/** Discovery servers are asked only where a route leads to a service that the file does not know. */
+/** Discovery servers are asked only where a route leads to a service that they know alone, or know too. */
 async function openDiscovery(options: ServicesOptions): Promise<{ discovery: DiscoverySource | undefined; remembered: SnapshotFile | undefined }> {
-  const { config, snapshotPath: path, clock, random, log } = options
+  const { config, registered, snapshotPath: path, clock, random, log } = options
   const urls = config.gateway.discovery
-  const needed = urls.length > 0 && config.routes.some(({ target }) => target.kind === "service" && !Object.hasOwn(config.services, target.name))
+  const theirs = (name: string) => registered || !Object.hasOwn(config.services, name)
+  const needed = urls.length > 0 && config.routes.some(({ target }) => target.kind === "service" && theirs(target.name))
   if (!needed) return { discovery: undefined, remembered: undefined }
   const initial = await readSnapshotFile(path, log)
   const discovery = createDiscoverySource({ urls, clock, random, initial, log })
@@ -117,13 +123,15 @@ interface Sources {
   statics: StaticServices
   discovery: DiscoverySource | undefined
   docker: Docker | undefined
+  /** How long the file's instances hold back for those who should know them better. */
+  patience: ((signal: AbortSignal) => Promise<void>) | undefined
 }
 
 /**
  * Backends come from Docker alone. Services come from whatever knows them: discovery servers and, where containers may name services, Docker
  * too; the file's instances count while nobody else knows any, and only then are they probed here.
  */
-function sourceOf(service: string, config: MeshConfig, { statics, discovery, docker }: Sources): InstanceSource {
+function sourceOf(service: string, config: MeshConfig, { statics, discovery, docker, patience }: Sources): InstanceSource {
   if (docker !== undefined && Object.hasOwn(config.backends, service)) return docker.source
   const native = docker?.native === true ? docker.source : undefined
   const live = discovery !== undefined && native !== undefined ? mergeSources(discovery, native) : (discovery ?? native)
@@ -132,7 +140,9 @@ function sourceOf(service: string, config: MeshConfig, { statics, discovery, doc
     if (inFile) statics.poll(service, true)
     return statics.source
   }
-  return inFile ? withFallback(live, statics.source, (name, half) => statics.poll(name, half === "fallback")) : live
+  if (!inFile) return live
+  const onUse = (name: string, half: "primary" | "fallback") => statics.poll(name, half === "fallback")
+  return withFallback(live, statics.source, { onUse, ...(patience === undefined ? {} : { patience }) })
 }
 
 function staticInstances(config: MeshConfig, now: number): Map<string, Instance[]> {

@@ -302,8 +302,13 @@ it("answers where no route leads as configured", async () => {
   const answer = await fetch(`${url}/apix`)
   expect([answer.status, await answer.text()]).toEqual([403, "This is not reachable"])
   expect(await (await fetch(`${url}/`)).json()).toEqual({ status: "Success" })
+  expect(await (await fetch(`${url}/?a=1`)).json()).toEqual({ status: "Success" })
   const plain = await gateway([], { path: "/api" })
   expect(await (await fetch(`${plain.url}/x`)).json()).toMatchObject({ status: 404, code: "no_route", detail: "no route for GET /x" })
+  const own = await gateway([], { path: "/api" }, { noRouteMembers: { status: "No API found with provided endpoint" } })
+  const missing = await fetch(`${own.url}/x`)
+  expect([missing.status, missing.headers.get("content-type")]).toEqual([404, "application/problem+json"])
+  expect(await missing.json()).toMatchObject({ status: "No API found with provided endpoint", code: "no_route", status_code: 404 })
 })
 
 it("a taken port is named with the option", async () => {

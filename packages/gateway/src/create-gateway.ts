@@ -286,19 +286,21 @@ class HttpGateway implements Gateway {
   }
 
   #noRoute(request: IncomingMessage, response: ServerResponse, target: string): void {
-    const { defaultResponse, rootAnswer } = this.#settings
+    const { defaultResponse, rootAnswer, noRouteMembers } = this.#settings
     request.resume()
     if (target === "*") {
       response.writeHead(204, { allow: "GET, HEAD, OPTIONS, PUT, POST, PATCH, DELETE" }).end()
       return
     }
-    if (rootAnswer !== undefined && target === "/" && request.method === "GET") return sendBody(response, 200, rootAnswer)
+    const path = target.split("?", 1)[0]
+    if (rootAnswer !== undefined && path === "/" && request.method === "GET") return sendBody(response, 200, rootAnswer)
     if (defaultResponse) {
       this.#stats.record(undefined, defaultResponse.statusCode, 0)
       return sendBody(response, defaultResponse.statusCode, defaultResponse.body)
     }
     this.#stats.record(undefined, 404, 0)
-    sendError(response, new MeshError("no_route", `no route for ${request.method} ${target.split("?", 1)[0]}`), { accept: request.headers.accept })
+    const error = new MeshError("no_route", `no route for ${request.method} ${path}`)
+    sendError(response, error, { accept: request.headers.accept, members: noRouteMembers })
   }
 }
 

@@ -5,7 +5,7 @@ import { MeshError, toProblem } from "@meshwork/contract"
 export function sendError(
   response: ServerResponse,
   error: MeshError,
-  options: { status?: number; close?: boolean; accept?: string | undefined } = {},
+  options: { status?: number; close?: boolean; accept?: string | undefined; members?: Readonly<Record<string, unknown>> | undefined } = {},
 ): void {
   if (response.headersSent || response.destroyed) {
     response.destroy()
@@ -14,7 +14,9 @@ export function sendError(
   const problem = toProblem(error)
   const status = options.status ?? problem.status
   const textOnly = options.accept !== undefined && /^text\/plain\b/i.test(options.accept)
-  const body = textOnly ? `${problem.body.detail}\n` : JSON.stringify({ ...problem.body, status, status_code: status, body: problem.body.detail })
+  const body = textOnly
+    ? `${problem.body.detail}\n`
+    : JSON.stringify({ ...problem.body, status, status_code: status, body: problem.body.detail, ...options.members })
   const headers: Record<string, string | number> = { ...problem.headers, "content-length": Buffer.byteLength(body) }
   if (textOnly) headers["content-type"] = "text/plain; charset=utf-8"
   if (options.close) headers.connection = "close"

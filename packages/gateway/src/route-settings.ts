@@ -42,6 +42,8 @@ export interface GatewaySettings {
   defaultResponse?: { statusCode: number; body: unknown }
   /** Body of GET `/` where no route claims it. */
   rootAnswer?: unknown
+  /** Members of the problem body where no route matches; they go before the usual ones of the same name. */
+  noRouteMembers?: Readonly<Record<string, unknown>>
   /** Path of the statistics on this port; default none. */
   statsPath?: string
   /** Limit of one connect; default 1000. */

@@ -220,12 +220,14 @@ class StoredRegistry implements Registry {
   async reportHealth(key: InstanceKey, report: HealthReport): Promise<void> {
     await this.#changes.make(key, report.by, (current) => {
       if (current === undefined || current.format > recordFormat || (report.boot !== undefined && current.boot !== report.boot)) return undefined
-      const { status, reason, by, availability } = report
+      const { status, reason, by, availability, penalty } = report
       if (current.health.status === status && current.health.availability === availability) return undefined
       const now = this.#options.clock.now()
       const since = current.health.status === status ? current.health.since : now
       const kept = current.health.status === status ? current.health.reason : reason
-      const health = { ...current.health, status, since, reason: kept, by, ...(availability === undefined ? {} : { availability }) }
+      const { penalty: _before, ...known } = current.health
+      const measured = { ...(availability === undefined ? {} : { availability }), ...(penalty === undefined ? {} : { penalty }) }
+      const health = { ...known, status, since, reason: kept, by, ...measured }
       const { suspect, ...rest } = current
       // A probe that merely got no answer proves nothing; whoever can tell a refusal from silence is asked instead.
       const disproved = suspect !== undefined && status === "failing" && this.#options.probeSuspect === undefined
@@ -286,6 +288,10 @@ class StoredRegistry implements Registry {
 
   probes(key: InstanceKey): boolean {
     return this.#division.probes(key)
+  }
+
+  prober(key: InstanceKey): ServerInfo | undefined {
+    return this.#feed === undefined ? this.#options.server : this.#division.prober(key)
   }
 
   onDivided(listener: () => void): () => void {

@@ -53,6 +53,12 @@ export class Division {
     return !this.#shared || this.#isFor(key)
   }
 
+  /** The server that probes an instance, among those that are there. */
+  prober(key: InstanceKey): ServerInfo | undefined {
+    const id = rendezvous(keyText(key), this.#present.keys())
+    return id === undefined ? undefined : this.#present.get(id)
+  }
+
   #isFor(key: InstanceKey): boolean {
     return rendezvous(keyText(key), this.#present.keys()) === this.#self
   }

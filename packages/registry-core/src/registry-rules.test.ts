@@ -75,6 +75,15 @@ it.each([
   expect(instance.registeredAt).toBe(boot === "y" ? registeredAt + 1000 : registeredAt)
 })
 
+it("a verdict carries how much an instance flaps, and the next one takes it away", async () => {
+  const { registry, register } = await opened()
+  await register({ check })
+  await registry.reportHealth(key, { ...failing, availability: 0.5, penalty: 2.7 })
+  expect(registry.get(key)?.health).toMatchObject({ status: "failing", availability: 0.5, penalty: 2.7 })
+  await registry.reportHealth(key, { status: "passing", reason: "answered", by: "poller", availability: 0.5 })
+  expect(registry.get(key)?.health).not.toHaveProperty("penalty")
+})
+
 it("what an operator set stays over a restart of the process until it is taken back", async () => {
   const { registry, register } = await opened()
   await register({ boot: "x", weight: 2 })

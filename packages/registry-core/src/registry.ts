@@ -43,6 +43,8 @@ export interface HealthReport {
   reason: string
   by: string
   availability?: number
+  /** How much it flapped of late, where it did. */
+  penalty?: number
   /** The process that was probed; a report about a predecessor is dropped. */
   boot?: string
 }
@@ -132,6 +134,8 @@ export interface Registry {
   staleSince(): number | undefined
   /** Whether it is for this server to probe an instance: all of them, unless several servers share the storage. */
   probes(key: InstanceKey): boolean
+  /** The server that probes an instance, as far as servers are known. */
+  prober(key: InstanceKey): ServerInfo | undefined
   /** Calls `listener` after every change of what `probes` answers; returns how to end that. */
   onDivided(listener: () => void): () => void
   /** The servers over the storage that are there, this one included once the others see it. */

@@ -173,6 +173,10 @@ it("probes are divided among the servers that are there, and told of when they m
   const shares = () => [a, b, c].map(({ registry }) => keys.filter((one) => registry.probes(one)).length)
   expect(shares().reduce((sum, share) => sum + share)).toBe(300)
   expect(Math.min(...shares())).toBeGreaterThan(70)
+  const [one] = keys
+  const probing = [a, b, c].filter(({ registry }) => one && registry.probes(one))
+  expect(probing).toHaveLength(1)
+  expect(new Set([a, b, c].map(({ registry }) => one && registry.prober(one)?.url)).size).toBe(1)
   let told = 0
   const end = a.registry.onDivided(() => told++)
   await c.registry.close()

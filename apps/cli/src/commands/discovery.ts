@@ -37,7 +37,9 @@ export const discoveryCommand: CommandDefinition = command<DiscoveryOptions>({
     const log = await createLog(context, "discovery")
     log.level = logLevel ?? log.level
     return runUntilStopped(context, async (running) => {
-      running(await runDiscovery({ host, port, storage, insecure, tokens, instances: staticInstances(config), lyft, log }))
+      const { name } = config.discovery
+      const settings = { host, port, storage, insecure, tokens, instances: staticInstances(config), lyft, log }
+      running(await runDiscovery({ ...settings, ...(name === undefined ? {} : { name }) }))
     })
   },
 })

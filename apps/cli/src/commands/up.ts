@@ -9,6 +9,7 @@ import { type Closable, runUntilStopped } from "../run-until-stopped.ts"
 
 interface UpOptions {
   config: string
+  host?: string
   port?: number
   adminPort?: number
   discoveryPort?: number
@@ -20,6 +21,7 @@ interface UpOptions {
 export const upCommand: CommandDefinition = command<UpOptions>({
   options: [
     configOption("meshwork.yaml"),
+    textOption("--host <host>", "MESHWORK_GATEWAY_HOST", "address the gateway binds (default 127.0.0.1)"),
     portOption("--port", "MESHWORK_GATEWAY_PORT", "port of the gateway"),
     portOption("--admin-port", "MESHWORK_ADMIN_PORT", "port of the gateway's admin API"),
     portOption("--discovery-port", "MESHWORK_DISCOVERY_PORT", "port of the discovery server"),
@@ -39,7 +41,7 @@ export const upCommand: CommandDefinition = command<UpOptions>({
 /** Discovery first, then the gateway, which talks to it over loopback HTTP like everyone else. */
 async function start(context: CliContext, config: LoadedConfig, options: UpOptions, running: (part: Closable) => void): Promise<void> {
   const { storage = config.discovery.storage, discoveryPort = config.discovery.port, tokenFile } = options
-  const { port = config.gateway.port, adminPort = config.gateway.adminPort } = options
+  const { host: gatewayHost, port = config.gateway.port, adminPort = config.gateway.adminPort } = options
   const { host, insecure } = config.discovery
   const [{ runDiscovery }, { runGateway }] = await Promise.all([import("@meshwork/discovery-server"), import("@meshwork/gateway-server")])
   const choices: readonly PortChoice[] = [
@@ -58,6 +60,7 @@ async function start(context: CliContext, config: LoadedConfig, options: UpOptio
       insecure,
       tokens,
       instances: staticInstances(config),
+      ...(config.discovery.name === undefined ? {} : { name: config.discovery.name }),
       log: await createLog(context, "discovery"),
     })
     running(discovery)
@@ -68,8 +71,9 @@ async function start(context: CliContext, config: LoadedConfig, options: UpOptio
     const token = tokens.at(-1)?.token
     const gateway = await runGateway({
       ...config,
-      gateway: { ...config.gateway, port, adminPort, discovery: servers },
+      gateway: { ...config.gateway, ...(gatewayHost === undefined ? {} : { host: gatewayHost }), port, adminPort, discovery: servers },
       report: servers.includes(own),
+      registered: servers.includes(own),
       log,
       ...(token === undefined ? {} : { token }),
     })

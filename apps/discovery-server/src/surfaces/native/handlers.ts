@@ -1,6 +1,7 @@
 import { keyText, MeshError, type InstanceKey, type RouteName, type RouteRequest, type Routes } from "@meshwork/contract"
 import type { Registry } from "@meshwork/registry-core"
 import type { FastifyReply, FastifyRequest } from "fastify"
+import type { HealthPolling } from "../../health-polling.ts"
 import type { GatewayReports } from "../../reports.ts"
 import { etagMatches, InstanceLists } from "./instance-list.ts"
 import type { WatchHub } from "./watch-hub.ts"
@@ -25,8 +26,16 @@ export interface Answer {
 export type Handler<N extends RouteName> = (input: RouteRequest<Routes[N]>, call: Call) => Promise<Answer | "hijacked"> | Answer | "hijacked"
 export type Handlers = { readonly [N in RouteName]: Handler<N> }
 
+/** What the handlers answer from. */
+interface HandlerParts {
+  registry: Registry
+  polling: HealthPolling
+  hub: WatchHub
+  reports: GatewayReports
+}
+
 /** A handler for every native route. */
-export function createHandlers({ registry, hub, reports }: { registry: Registry; hub: WatchHub; reports: GatewayReports }): Handlers {
+export function createHandlers({ registry, polling, hub, reports }: HandlerParts): Handlers {
   const lists = new InstanceLists(registry)
   return {
     listServices: () => ({ status: 200, json: { ...registry.position, services: registry.services() } }),
@@ -38,7 +47,8 @@ export function createHandlers({ registry, hub, reports }: { registry: Registry;
     getInstance: ({ params }) => {
       const instance = registry.get(params)
       if (instance === undefined) throw unknown(params)
-      return { status: 200, json: instance }
+      const probing = polling.probing(params)
+      return { status: 200, json: probing === undefined ? instance : { ...instance, probing } }
     },
     register: async ({ params, body }, { by }) => {
       const { instance, created } = await registry.register(params, body, { origin: "api", by })

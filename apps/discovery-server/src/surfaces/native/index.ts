@@ -2,6 +2,7 @@ import { routes, type Clock, type RouteDefinition, type RouteName } from "@meshw
 import type { Registry } from "@meshwork/registry-core"
 import type { FastifyInstance } from "fastify"
 import type { Authorize } from "../../access.ts"
+import type { HealthPolling } from "../../health-polling.ts"
 import type { GatewayReports } from "../../reports.ts"
 import { createHandlers, type Answer, type Call } from "./handlers.ts"
 import { routeSchema } from "./route-schema.ts"
@@ -9,6 +10,7 @@ import { WatchHub } from "./watch-hub.ts"
 
 export interface NativeContext {
   registry: Registry
+  polling: HealthPolling
   reports: GatewayReports
   authorize: Authorize
   clock: Clock
@@ -16,10 +18,10 @@ export interface NativeContext {
 
 /** Registers the native routes by walking the contract's table, and `GET /ready`. */
 export function registerNative(app: FastifyInstance, context: NativeContext): void {
-  const { registry, reports, authorize, clock } = context
+  const { registry, polling, reports, authorize, clock } = context
   const hub = new WatchHub(registry, clock)
   app.addHook("preClose", async () => hub.close())
-  const handlers = createHandlers({ registry, hub, reports })
+  const handlers = createHandlers({ registry, polling, hub, reports })
   app.decorateRequest("by", "")
   for (const name of Object.keys(routes) as RouteName[]) {
     const route: RouteDefinition = routes[name]
