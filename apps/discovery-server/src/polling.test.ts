@@ -26,11 +26,15 @@ it("lets an instance serve only once its check passes, and takes it out when it 
   const seen = () => watcher.events.flatMap(({ data }) => ("upserted" in data ? data.upserted : [])).at(-1)
   await expect.poll(seen).toMatchObject({
     standing: "serving",
-    why: expect.stringMatching(/^passing: GET \/health answered 200 in \d+ ms; a failed check would make it failing, one every 0\.2 s$/),
+    why: expect.stringMatching(
+      /^passing: GET http:\/\/127\.0\.0\.1:\d+\/health answered 200 in \d+ ms; a failed check would make it failing, one every 0\.2 s$/,
+    ),
     health: { by: "poller" },
   })
   status = 500
-  await expect.poll(seen).toMatchObject({ standing: "out", why: expect.stringMatching(/^failing: GET \/health answered 500/) })
+  await expect
+    .poll(seen)
+    .toMatchObject({ standing: "out", why: expect.stringMatching(/^failing: GET http:\/\/127\.0\.0\.1:\d+\/health answered 500/) })
   status = 200
   await expect.poll(seen).toMatchObject({ standing: "serving" })
 })

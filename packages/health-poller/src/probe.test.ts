@@ -40,12 +40,12 @@ async function closedPort(): Promise<number> {
 
 describe("HTTP probe", () => {
   test.each([
-    { status: 200, outcome: "active", reason: /^GET \/health answered 200 in \d+ ms$/ },
+    { status: 200, outcome: "active", reason: /^GET http:\/\/127\.0\.0\.1:\d+\/health answered 200 in \d+ ms$/ },
     { status: 204, outcome: "active", reason: /answered 204/ },
     { status: 299, outcome: "active", reason: /answered 299/ },
-    { status: 301, outcome: "inactive", reason: /^GET \/health answered 301 in \d+ ms; redirects are not followed$/ },
-    { status: 404, outcome: "inactive", reason: /^GET \/health answered 404 in \d+ ms$/ },
-    { status: 500, outcome: "inactive", reason: /^GET \/health answered 500 in \d+ ms$/ },
+    { status: 301, outcome: "inactive", reason: /^GET http:\/\/127\.0\.0\.1:\d+\/health answered 301 in \d+ ms; redirects are not followed$/ },
+    { status: 404, outcome: "inactive", reason: /^GET http:\/\/127\.0\.0\.1:\d+\/health answered 404 in \d+ ms$/ },
+    { status: 500, outcome: "inactive", reason: /^GET http:\/\/127\.0\.0\.1:\d+\/health answered 500 in \d+ ms$/ },
   ])("takes $status as $outcome", async ({ status, outcome, reason }) => {
     const port = await http((_, response) => response.writeHead(status, { location: "http://127.0.0.1:1/" }).end())
     const said = outcome === "active" ? {} : { said: `answered ${status}` }
@@ -69,7 +69,7 @@ describe("HTTP probe", () => {
     const port = await http(() => {})
     const begin = performance.now()
     const said = "no answer within 0.2 s"
-    expect(await ask(port)).toEqual({ outcome: "unreachable", reason: "GET /health got no answer within 0.2 s", said, timedOut: true })
+    expect(await ask(port)).toEqual({ outcome: "unreachable", reason: `GET http://127.0.0.1:${port}/health got no answer within 0.2 s`, said, timedOut: true })
     expect(performance.now() - begin).toBeGreaterThanOrEqual(195)
     expect(performance.now() - begin).toBeLessThan(450)
     await expect.poll(() => sockets.size).toBe(0)
@@ -81,7 +81,7 @@ describe("HTTP probe", () => {
       response.on("close", () => clearInterval(timer))
     })
     const said = "answered 200 but did not finish within 0.2 s"
-    expect(await ask(port)).toEqual({ outcome: "unreachable", reason: `GET /health ${said}`, said, timedOut: true })
+    expect(await ask(port)).toEqual({ outcome: "unreachable", reason: `GET http://127.0.0.1:${port}/health ${said}`, said, timedOut: true })
   })
 
   it("reads at most 64 KiB", async () => {
@@ -96,7 +96,7 @@ describe("HTTP probe", () => {
       more()
     })
     const said = "answered 200 with more than 64 KiB"
-    expect(await ask(port, { timeoutSeconds: 5 })).toEqual({ outcome: "inactive", reason: `GET /health ${said}`, said })
+    expect(await ask(port, { timeoutSeconds: 5 })).toEqual({ outcome: "inactive", reason: `GET http://127.0.0.1:${port}/health ${said}`, said })
     expect(written).toBeLessThan(64 * 1024 * 1024)
   })
 

@@ -1,4 +1,4 @@
-import { formatHostPort, type InstanceDetail, keyText, type Override } from "@meshwork/contract"
+import { formatHostPort, type InstanceDetail, keyText, type Override, type Probing } from "@meshwork/contract"
 import { addressArgs, addressOf, addressOptions, type AddressOptions } from "../address.ts"
 import { command, type CommandDefinition } from "../command.ts"
 import type { CliContext } from "../context.ts"
@@ -53,8 +53,21 @@ function overrideText(override: Override): string {
   return `${JSON.stringify({ weight: override.weight, state: override.state })} by ${override.by} at ${isoTime(override.at)}`
 }
 
+function probingRows({ by, last, nextAt, penalty, heldUntil, next }: Probing): [string, string | undefined][] {
+  return [
+    ["probed by", by],
+    ["last probe", last && `${last.status} at ${isoTime(last.at)} in ${last.ms} ms${last.said === undefined ? "" : `: ${last.said}`}`],
+    ["next probe", nextAt === undefined ? undefined : isoTime(nextAt)],
+    [
+      "flapping",
+      penalty === undefined ? undefined : `penalty ${penalty}${heldUntil === undefined ? "" : `, held as failing until ${isoTime(heldUntil)}`}`,
+    ],
+    ["verdict", next],
+  ]
+}
+
 function details(instance: InstanceDetail): [string, string][] {
-  const { health, lease, override, load, check } = instance
+  const { health, lease, override, load, check, probing } = instance
   const rows: [string, string | undefined][] = [
     ["service", instance.service],
     ["id", instance.id],
@@ -64,6 +77,7 @@ function details(instance: InstanceDetail): [string, string][] {
     ["health", `${health.status} since ${isoTime(health.since)}: ${health.reason} (by ${health.by})`],
     ["availability", health.availability === undefined ? undefined : `${Math.round(health.availability * 100)} % of probes`],
     ["check", check && `${check.method}${check.path === undefined ? "" : ` ${check.path}`} every ${check.frequencySeconds} s`],
+    ...(probing === undefined ? [] : probingRows(probing)),
     ["weight", String(instance.weight ?? 1)],
     ["priority", instance.priority],
     ["zone", instance.zone],

@@ -67,6 +67,22 @@ it("nothing registered is an empty result, not a failure", async () => {
   expect(json.stdout).toBe("[]\n")
 })
 
+it("explains the verdict about an instance: what was probed, what came back, when the next probe is and what will change it", async () => {
+  const api = createDiscoveryApi({ urls: [discovery.url] })
+  const check = { method: "http" as const, path: "/health", frequencySeconds: 60, passAfter: 2 }
+  await api.call("register", { params: { service: "explained", id: "e" }, body: { host: "127.0.0.1", port: 1, check } })
+  const shown = async () => (await run(["service", "get", "explained", "e", "--server", discovery.url])).stdout
+  await expect.poll(shown).toContain("last probe")
+  const rows = Object.fromEntries((await shown()).split("\n").map((line) => [line.slice(0, 14).trim(), line.slice(14)]))
+  const change = "2 good checks in a row will make it passing, one every 60 s"
+  expect(rows["health"]).toMatch(new RegExp(`^failing since \\S+: connect to 127\\.0\\.0\\.1:1 refused after \\d+ ms; ${change} \\(by poller\\)$`))
+  expect(rows["last probe"]).toMatch(/^unreachable at \S+ in \d+ ms: connection refused$/)
+  expect(Date.parse(rows["next probe"] ?? "")).toBeGreaterThan(Date.now() + 50_000)
+  expect(rows["verdict"]).toBe(change)
+  const { stdout } = await run(["journal", "--service", "explained", "--server", discovery.url, "--format", "json"])
+  expect(JSON.parse(stdout).at(-1)).toMatchObject({ what: "failing", by: "poller", why: expect.stringContaining(`refused after`) })
+})
+
 it("shows everything about one instance", async () => {
   const { code, stdout } = await run(["service", "get", "orders", "o1", "--server", discovery.url])
   expect(code).toBe(0)

@@ -124,7 +124,8 @@ class HttpProbe implements Dispatcher.DispatchHandler {
   }
 
   get #request(): string {
-    return `GET ${this.#path}`
+    const { scheme, host, port } = this.#target
+    return `GET ${scheme}://${formatHostPort(host, port)}${this.#path}`
   }
 
   get #elapsed(): number {
@@ -137,7 +138,7 @@ class HttpProbe implements Dispatcher.DispatchHandler {
     const code = errorCode(error) ?? ""
     if (this.#connected && !lostConnection.has(code)) {
       const what = code === "UND_ERR_HEADERS_OVERFLOW" ? "with too many headers" : "what is not HTTP"
-      const reason = `${this.#request} on ${address} answered ${what} after ${this.#elapsed} ms (${code || error.message})`
+      const reason = `${this.#request} answered ${what} after ${this.#elapsed} ms (${code || error.message})`
       return { outcome: "inactive", reason, said: `answered ${what}` }
     }
     if (!this.#connected) {
@@ -146,7 +147,7 @@ class HttpProbe implements Dispatcher.DispatchHandler {
       return { outcome: "unreachable", reason: `no secure connection to ${address} after ${this.#elapsed} ms: ${code || error.message}`, said }
     }
     const when = this.#status === 0 ? "before an answer" : `in the middle of a ${this.#status} answer`
-    const reason = `${this.#request}: connection to ${address} was reset after ${this.#elapsed} ms, ${when}`
+    const reason = `${this.#request}: the connection was reset after ${this.#elapsed} ms, ${when}`
     return { outcome: "unreachable", reason, said: `connection reset ${when}` }
   }
 
