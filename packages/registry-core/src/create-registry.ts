@@ -232,7 +232,10 @@ class StoredRegistry implements Registry {
       // A probe that merely got no answer proves nothing; whoever can tell a refusal from silence is asked instead.
       const disproved = suspect !== undefined && status === "failing" && this.#options.probeSuspect === undefined
       if (disproved) return { delete: true, what: "expired", why: `${suspect.reason}; then a probe failed: ${reason}` }
-      return { put: suspect === undefined ? { ...rest, health } : { ...rest, suspect, health }, what: status, why: reason }
+      const put = suspect === undefined ? { ...rest, health } : { ...rest, suspect, health }
+      const { status: before, availability: share } = current.health
+      if (before !== status) return { put, what: status, why: reason }
+      return { put, what: "availability", why: `${percent(availability)} of its probes succeed, before ${percent(share)}` }
     })
   }
 
@@ -442,4 +445,8 @@ function isShared(storage: RegistryStorage): storage is SharedStorage {
 
 function notRegistered(key: InstanceKey): MeshError {
   return new MeshError("not_found", `${keyText(key)} is not registered`)
+}
+
+function percent(share: number | undefined): string {
+  return share === undefined ? "an unknown share" : `${Math.round(share * 100)} %`
 }

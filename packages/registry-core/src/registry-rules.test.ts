@@ -84,6 +84,18 @@ it("a verdict carries how much an instance flaps, and the next one takes it away
   expect(registry.get(key)?.health).not.toHaveProperty("penalty")
 })
 
+it("a mere change of availability is a kind of its own in the journal", async () => {
+  const { registry, register } = await opened()
+  await register({ check })
+  await registry.reportHealth(key, { ...failing, availability: 0.5 })
+  await registry.reportHealth(key, { ...failing, availability: 0.45 })
+  const told = registry.journal({ limit: 2 }).map(({ what, why }) => [what, why])
+  expect(told).toEqual([
+    ["availability", "45 % of its probes succeed, before 50 %"],
+    ["failing", failing.reason],
+  ])
+})
+
 it("what an operator set stays over a restart of the process until it is taken back", async () => {
   const { registry, register } = await opened()
   await register({ boot: "x", weight: 2 })
