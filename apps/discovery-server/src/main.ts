@@ -12,7 +12,7 @@ export interface DiscoverySettings {
   host?: string
   /** Default 8008; 0 takes a free one. */
   port?: number
-  /** `memory` or `sqlite:PATH`. Default `sqlite:.meshwork/registry.sqlite`. */
+  /** As `--storage` spells it. Default `sqlite:.meshwork/registry.sqlite`. */
   storage?: string
   /** What `GET /health` calls it; default nothing. */
   name?: string
@@ -41,7 +41,7 @@ export interface RunningDiscovery {
 /** Starts a discovery server on this machine's clock and chance, and says so in the log. Rejects with errors one can act on. */
 export async function runDiscovery(settings: DiscoverySettings): Promise<RunningDiscovery> {
   const { storage: spec = "sqlite:.meshwork/registry.sqlite", log = await createLog(), ...rest } = settings
-  const storage = await openStorage(spec)
+  const storage = await openStorage(spec, (message) => log.warn(message))
   const dataDirectory = rest.dataDirectory ?? folderOf(spec)
   const server = await createDiscoveryServer({ ...rest, dataDirectory, storage, log, clock: systemClock, random: systemRandom })
   log.info({ url: server.url, storage: storage.name }, "discovery server listens")

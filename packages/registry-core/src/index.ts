@@ -13,6 +13,7 @@ export type {
   WatchFrame,
   WatchOptions,
 } from "./registry.ts"
+export type { StorageDeviations } from "./storage-deviations.ts"
 export type {
   Cause,
   OpResult,

@@ -1,1 +1,2 @@
+export { memoryDeviations } from "./deviations.ts"
 export { createMemoryStorage } from "./memory-storage.ts"

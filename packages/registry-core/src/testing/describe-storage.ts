@@ -1,17 +1,10 @@
 import type { InstanceKey, InstanceRecord } from "@meshwork/contract"
 import { afterEach, describe, expect, it, onTestFinished } from "vitest"
+import type { StorageDeviations } from "../storage-deviations.ts"
 import type { Cause, OpResult, RegistryStorage, StorageOp, StoredRecord } from "../storage-port.ts"
 import { describeSharedStorage, type SharedDataSet } from "./describe-shared-storage.ts"
 import { killDuringCommits, type WriterModule } from "./kill-during-commits.ts"
 import { sampleRecord } from "./sample-record.ts"
-
-/** What an adapter cannot show, each with its reason. */
-export interface StorageDeviations {
-  /** Why a restart begins empty with a new epoch. */
-  volatile?: string
-  /** Why no process can be killed while it commits. Not needed by a volatile one. */
-  unkillable?: string
-}
 
 export interface DescribeStorageOptions {
   /** An empty data set; each storage made from it opens the same data. `writer` lets a process of its own write it, to be killed. */

@@ -1,9 +1,10 @@
 import { describeStorage } from "@meshwork/registry-core/testing"
-import { createDynamodbStorage } from "./index.ts"
+import { createDynamodbStorage, dynamodbDeviations } from "./index.ts"
 import { ownService } from "./log-row.ts"
 import { startDynalite, wayTo } from "./testing/dynalite-server.ts"
 
 describeStorage("dynamodb", {
+  deviations: dynamodbDeviations,
   dataSet: async () => {
     const server = await startDynalite("hosts")
     const settings = { table: "hosts", endpoint: server.url }

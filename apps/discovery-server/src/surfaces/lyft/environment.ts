@@ -103,6 +103,7 @@ function storageSpec(backend: keyof typeof backends, values: ReadonlyMap<string,
   const endpoint = values.get("DYNAMODB_URL")
   const query = new URLSearchParams({
     ...(endpoint === undefined ? {} : { endpoint: String(endpoint) }),
+    ...(values.has("HOST_TTL") ? { ttl: String(Math.ceil(Number(values.get("HOST_TTL")))) } : {}),
     ...(values.get("DYNAMODB_CREATE_TABLES_IN_APP") === true ? { create: "true" } : {}),
   })
   return `dynamodb://${encodeURIComponent(String(values.get("DYNAMODB_TABLE_HOSTS")))}${query.size > 0 ? `?${query.toString()}` : ""}`
