@@ -9,9 +9,6 @@ export function readConfiguration(context: CliContext, file: string | undefined)
   if (file === undefined) return parseConfig({ text: "{}", file: "defaults" }, { env })
   const config = loadConfig(file, { env })
   for (const issue of config.warnings.filter(isSurprise)) context.stderr.write(`warning: ${printable(formatIssue(issue))}\n`)
-  if (config.discovery.docker !== false || config.gateway.docker !== false) {
-    context.stderr.write(`warning: ${config.file}: docker is set, but this version does not watch containers\n`)
-  }
   return config
 }
 

@@ -69,19 +69,6 @@ it("a token file must hold one token, which is never repeated", async () => {
   }
 })
 
-it("docker in a file is not passed over in silence", async () => {
-  const folder = mkdtempSync(join(tmpdir(), "meshwork-docker-"))
-  try {
-    const file = join(folder, "m.yaml")
-    writeFileSync(file, "discovery: { docker: true, port: 8008 }")
-    const { code, stderr } = await run(["discovery", "-c", file, "--storage", "paper:x"])
-    expect(code).toBe(2)
-    expect(stderr).toContain(`warning: ${file}: docker is set, but this version does not watch containers\n`)
-  } finally {
-    rmSync(folder, { recursive: true })
-  }
-})
-
 it("--version and --help are results", async () => {
   const version = await run(["--version"])
   expect(version).toMatchObject({ code: 0, stderr: "" })

@@ -115,3 +115,18 @@ export function parseUrls(text: string): string[] {
   if (urls.length === 0) throw new InvalidArgumentError("It takes at least one URL.")
   return urls.map((url) => url.replace(/\/+$/, ""))
 }
+
+/** `--docker`: containers are looked for. */
+export function dockerOption(what: string): Option {
+  return textOption("--docker", "MESHWORK_DOCKER", `${what}; DOCKER_HOST says where Docker is`)
+}
+
+/** `--advertise-host`: what stands for this machine in the registry. */
+export function advertiseHostOption(): Option {
+  return textOption("--advertise-host <host>", "MESHWORK_ADVERTISE_HOST", "what other machines call this one, for ports that containers publish")
+}
+
+/** The setting of a section as `--docker` changes it: the file says more than the switch. */
+export function dockerSetting<T>(wanted: boolean | undefined, configured: T | false): T | false | Record<string, never> {
+  return wanted === true && configured === false ? {} : configured
+}

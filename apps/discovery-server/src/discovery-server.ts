@@ -4,6 +4,8 @@ import { formatHostPort, type Clock, type Random } from "@meshwork/contract"
 import { createRegistry, type Registry, type RegistryLimits, type RegistryStorage } from "@meshwork/registry-core"
 import type { Logger } from "pino"
 import { type AccessToken, assertGuarded, createAuthorize } from "./access.ts"
+import { dropContainers } from "./docker-records.ts"
+import { type DockerServices, type DockerSettings, startDockerServices } from "./docker-services.ts"
 import { createSuspectProbe, type HealthPolling, startHealthPolling } from "./health-polling.ts"
 import { createHttpApp } from "./http-app.ts"
 import { assertBindable, listenError } from "./listening.ts"
@@ -39,6 +41,12 @@ export interface DiscoveryServerOptions {
   instances?: readonly StaticInstance[]
   /** How the lyft surface behaves. */
   lyft?: LyftSettings
+  /** Keeps containers that name a service in the registry; false or absent = does not, and removes those it kept before. */
+  docker?: DockerSettings | false
+  /** What other machines call this one, for ports that containers publish. */
+  advertiseHost?: string
+  /** Variables that say where Docker is; default those of this process. */
+  env?: Readonly<Record<string, string | undefined>>
   limits?: RegistryLimits
   log: Logger
   clock: Clock
@@ -69,11 +77,13 @@ export async function createDiscoveryServer(options: DiscoveryServerOptions): Pr
 
   let registry: Registry | undefined
   let polling: HealthPolling | undefined
+  let docker: DockerServices | undefined
   const app = createHttpApp(log)
   const close = async () => {
     const cut = clock.timer(closeGraceMs, () => app.server.closeAllConnections()).unref()
     await app.close()
     cut.cancel()
+    await docker?.close()
     await polling?.close()
     await (registry ?? storage).close()
   }
@@ -93,7 +103,8 @@ export async function createDiscoveryServer(options: DiscoveryServerOptions): Pr
     const opened = registry
     if (options.instances !== undefined) await applyStaticServices(opened, options.instances)
     polling = startHealthPolling({ registry: opened, clock, random, log })
-    registerMetrics(app, opened)
+    docker = await openDocker(options, opened, address.host)
+    registerMetrics(app, opened, docker)
     await registerOpenApi(app)
     const reports = new GatewayReports(clock)
     registerNative(app, { registry: opened, polling, reports, authorize, clock })
@@ -114,4 +125,12 @@ export async function createDiscoveryServer(options: DiscoveryServerOptions): Pr
     await closeOnce().catch((cause: unknown) => log.warn({ err: cause }, "closing after a failed start"))
     throw error
   }
+}
+
+/** A discovery server without Docker forgets the containers it knew when it still had it. */
+async function openDocker(options: DiscoveryServerOptions, registry: Registry, bound: string): Promise<DockerServices | undefined> {
+  const { docker = false, advertiseHost, env = process.env, clock, random, log } = options
+  if (docker !== false) return startDockerServices({ registry, settings: docker, bound, advertiseHost, env, clock, random, log })
+  await dropContainers(registry)
+  return undefined
 }

@@ -3,6 +3,7 @@ import { systemClock, systemRandom } from "@meshwork/contract"
 import { destination, pino, stdTimeFunctions, type Logger } from "pino"
 import type { AccessToken } from "./access.ts"
 import { createDiscoveryServer } from "./discovery-server.ts"
+import type { DockerSettings } from "./docker-services.ts"
 import type { StaticInstance } from "./static-services.ts"
 import type { LyftSettings } from "./surfaces/lyft/settings.ts"
 import { openStorage } from "./storages.ts"
@@ -23,6 +24,12 @@ export interface DiscoverySettings {
   insecure?: boolean
   /** Instances from the configuration. */
   instances?: readonly StaticInstance[]
+  /** Keeps containers that name a service in the registry. */
+  docker?: DockerSettings | false
+  /** What other machines call this one, for ports that containers publish. */
+  advertiseHost?: string
+  /** Variables that say where Docker is; default those of this process. */
+  env?: Readonly<Record<string, string | undefined>>
   /** How the lyft surface behaves. */
   lyft?: LyftSettings
   /** Default: JSON lines on stderr, readable ones when that is a terminal. */

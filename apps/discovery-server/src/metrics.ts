@@ -1,5 +1,6 @@
 import type { Registry } from "@meshwork/registry-core"
 import type { FastifyInstance } from "fastify"
+import type { DockerServices } from "./docker-services.ts"
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry as Metrics } from "prom-client"
 
 /** Services with a label of their own; the others share the label `other`. */
@@ -9,11 +10,11 @@ const misnamed = ["nodejs_active_handles_total", "nodejs_active_requests_total",
 const secondsBuckets = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5]
 
 /** Offers `GET /metrics` and measures every request. */
-export function registerMetrics(app: FastifyInstance, registry: Registry): void {
+export function registerMetrics(app: FastifyInstance, registry: Registry, docker?: Pick<DockerServices, "status">): void {
   const metrics = new Metrics()
   collectDefaultMetrics({ register: metrics })
   for (const name of misnamed) metrics.removeSingleMetric(name)
-  for (const metric of registryMetrics(registry)) metrics.registerMetric(metric)
+  for (const metric of [...registryMetrics(registry), ...dockerMetrics(docker)]) metrics.registerMetric(metric)
   metrics.registerMetric(measureRequests(app))
   app.get("/metrics", async (_, reply) => reply.type(metrics.contentType).send(await metrics.metrics()))
   app.addHook("onClose", async () => metrics.clear())
@@ -68,6 +69,24 @@ function registryMetrics(registry: Registry): (Gauge | Counter)[] {
         for (const [what, count] of registry.statistics().changes) this.inc({ what }, count)
       },
     }),
+  ]
+}
+
+function dockerMetrics(docker: Pick<DockerServices, "status"> | undefined): Gauge[] {
+  if (docker === undefined) return []
+  const gauge = (name: string, help: string, value: () => number) =>
+    new Gauge({
+      name: `meshwork_discovery_docker_${name}`,
+      help,
+      registers: [],
+      collect() {
+        this.set(value())
+      },
+    })
+  return [
+    gauge("connected", "1 while Docker is heard", () => Number(docker.status().connected)),
+    gauge("age_seconds", "Age of the last list of containers; 0 before the first one", () => (docker.status().ageMs ?? 0) / 1000),
+    gauge("containers", "Containers in the last list", () => docker.status().containers),
   ]
 }
 

@@ -99,7 +99,8 @@ export async function runGateway(options: RunGatewayOptions): Promise<RunningGat
         cause: error,
       })
     })
-    const { statsDatabase = file("sqlite") } = options.gateway
+    // Whoever takes any free port has another one the next time.
+    const { statsDatabase = port === 0 ? false : file("sqlite") } = options.gateway
     if (statsDatabase !== false) {
       counts = await openStatsDatabase({ path: statsDatabase, clock, log })
       if (counts.saved !== undefined) gateway.restoreStats(counts.saved)

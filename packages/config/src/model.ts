@@ -31,6 +31,8 @@ const discoverySchema = z.strictObject({
   tokens: z.array(z.strictObject({ name: z.string(), token: z.string() })).default([]),
   insecure: z.boolean().default(false),
   docker: dockerSchema.default(false),
+  /** What other machines call this one, for ports that containers publish. */
+  advertiseHost: z.exactOptional(z.string()),
 })
 export type DiscoveryConfig = z.output<typeof discoverySchema>
 

@@ -38,6 +38,9 @@ it.each<[string, ContainerPort[], number | undefined, string, string[]]>([
 it("from elsewhere the machine's own name is used, and loopback cannot be", () => {
   expect(choose([tcp(80, 8080)], undefined, elsewhere)).toEqual(["mesh.test 8080", []])
   expect(choose([tcp(80, 8080, "::1")], undefined, elsewhere)).toEqual(["unreachable-address", []])
+  expect(choose([tcp(80, 8080), tcp(80, 8080, "10.0.0.1")], undefined, { loopback: false })).toEqual(["10.0.0.1 8080", []])
+  expect(choose([tcp(80, 8080)], undefined, { loopback: false })).toEqual(["unreachable-address", []])
+  expect(choose([], 8000, { loopback: false }, { hostNetwork: true })).toEqual(["unreachable-address", []])
   expect(choose([tcp(80, 8080, "127.0.0.1"), tcp(80, 8080, "10.0.0.1")], undefined, elsewhere)).toEqual(["10.0.0.1 8080", []])
 })
 

@@ -4,8 +4,8 @@ import type { Warning } from "./warning.ts"
 
 /** From where containers are called. */
 export interface Vantage {
-  /** What a port published on every address of the machine is called at. */
-  readonly publicHost: string
+  /** What a port published on every address of the machine is called at; absent = it cannot be called. */
+  readonly publicHost?: string
   /** Whether ports published on the machine's loopback can be called. */
   readonly loopback: boolean
   /** The container this process runs in. */
@@ -43,7 +43,10 @@ function inside(container: Container, wanted: number | undefined, host: string):
 
 function onHostNetwork(wanted: number | undefined, vantage: Vantage): Choice {
   if (wanted === undefined) return none("no-port", "uses the network of the machine, so only the label meshwork.port could say where it listens")
-  return at(vantage.publicHost, wanted, [])
+  const { publicHost } = vantage
+  return publicHost === undefined
+    ? none("unreachable-address", "uses the network of the machine, which has no name to be called by")
+    : at(publicHost, wanted, [])
 }
 
 function published(container: Container, wanted: number | undefined, vantage: Vantage): Choice {

@@ -1,3 +1,4 @@
+import { hostname } from "node:os"
 import { type Clock, MeshError, type Random, type ServiceSnapshot, systemClock, systemRandom } from "@meshwork/contract"
 import { EngineLink } from "./engine-link.ts"
 import type { Vantage } from "./choose-address.ts"
@@ -46,6 +47,7 @@ class EngineSource implements DockerSource {
   readonly #services = new Subscribers<ServiceSnapshot>()
   readonly #catalog = new Subscribers<string[]>()
   readonly #routeReaders = new Subscribers<readonly DockerRoute[]>()
+  readonly #changeReaders = new Subscribers<number>()
   readonly #snapshots = new Map<string, ServiceSnapshot>()
   /** What was told last of each topic, as text. */
   readonly #told = new Map<string, string>()
@@ -54,6 +56,7 @@ class EngineSource implements DockerSource {
   #containers: readonly Container[] = []
   #reading: Reading | undefined
   #engineId = ""
+  #changes = 0
   #stale = false
   #first: () => void = () => {}
 
@@ -93,6 +96,14 @@ class EngineSource implements DockerSource {
     return this.#routeReaders.follow(everything, this.#reading?.routes, this.#both(signal))
   }
 
+  changes(signal: AbortSignal): AsyncIterable<number> {
+    return this.#changeReaders.follow(everything, this.#reading === undefined ? undefined : this.#changes, this.#both(signal))
+  }
+
+  get engine(): string | undefined {
+    return this.#reading === undefined ? undefined : this.#engineId
+  }
+
   containers(): readonly SeenContainer[] {
     return this.#reading?.containers ?? []
   }
@@ -126,7 +137,7 @@ class EngineSource implements DockerSource {
   #listed(containers: readonly Container[], engineId: string): void {
     const back = this.#reading !== undefined && this.#stale
     this.#containers = containers
-    this.#engineId = engineId
+    this.#engineId = engineId === "" ? `${hostname()} ${this.#options.engine.address}` : engineId
     this.#stale = false
     this.#departures.keepOnly(containers)
     this.#forget(containers)
@@ -172,6 +183,7 @@ class EngineSource implements DockerSource {
       since: (container) => this.#statusSince(container),
       engine: this.#engineId,
     })
+    const before = this.#reading === undefined ? -1 : this.#changes
     this.#reading = reading
     for (const [service, instances] of reading.services) this.#tell(service, instances)
     const followed = new Set(this.#services.topics)
@@ -184,11 +196,13 @@ class EngineSource implements DockerSource {
     }
     this.#tellNames()
     if (this.#changed("routes", reading.routes)) this.#routeReaders.tell(everything, reading.routes)
+    if (this.#changes !== before) this.#changeReaders.tell(everything, this.#changes)
     for (const seen of reading.containers) this.#warn(seen)
   }
 
   #tell(service: string, instances: ServiceSnapshot["instances"]): void {
     if (!this.#changed(`service ${service}`, [this.#stale, instances])) return
+    this.#changes++
     const snapshot = this.#snapshot(service, instances)
     this.#snapshots.set(service, snapshot)
     this.#services.tell(service, snapshot)

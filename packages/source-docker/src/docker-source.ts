@@ -22,6 +22,10 @@ export interface DockerStatus {
 export interface DockerSource extends InstanceSource, ServiceCatalog {
   /** Yields the routes that containers ask for, then again after each change. Ends when `signal` aborts. */
   routes(signal: AbortSignal): AsyncIterable<readonly DockerRoute[]>
+  /** Yields when the engine was listed for the first time, and whenever any snapshot changed since; bursts are one. Ends when `signal` aborts. */
+  changes(signal: AbortSignal): AsyncIterable<number>
+  /** Identity of the engine; undefined before the first list. */
+  readonly engine: string | undefined
   status(): DockerStatus
   /** Every container that has labels for us, those that are not used too, with the reason. */
   containers(): readonly SeenContainer[]

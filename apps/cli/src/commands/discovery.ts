@@ -2,7 +2,7 @@ import { staticInstances } from "@meshwork/config"
 import { command, type CommandDefinition } from "../command.ts"
 import { accessTokens, readConfiguration } from "../configuration.ts"
 import { createLog } from "../log.ts"
-import { configOption, portOption, textOption } from "../options.ts"
+import { advertiseHostOption, configOption, dockerOption, dockerSetting, portOption, textOption } from "../options.ts"
 import { runUntilStopped } from "../run-until-stopped.ts"
 
 interface DiscoveryOptions {
@@ -12,6 +12,8 @@ interface DiscoveryOptions {
   storage?: string
   tokenFile?: string
   insecure?: boolean
+  docker?: boolean
+  advertiseHost?: string
 }
 
 /** `meshwork discovery`. */
@@ -27,18 +29,21 @@ export const discoveryCommand: CommandDefinition = command<DiscoveryOptions>({
     ),
     textOption("--token-file <file>", "MESHWORK_TOKEN_FILE", "file with the token that changes need; or MESHWORK_TOKEN"),
     textOption("--insecure", "MESHWORK_INSECURE", "allow an address that others reach without a token"),
+    dockerOption("keep containers that name a service in their labels in the registry"),
+    advertiseHostOption(),
   ],
   async run(context, { config: file, tokenFile, ...options }) {
     const config = readConfiguration(context, file)
     const { readLyftEnvironment, runDiscovery } = await import("@meshwork/discovery-server")
     const { lyft, logLevel, ...named } = readLyftEnvironment(context.env, options.storage)
-    const { host, port, storage, insecure } = { ...config.discovery, ...options, ...named }
+    const { host, port, storage, insecure, advertiseHost } = { ...config.discovery, ...options, ...named }
+    const containers = { docker: dockerSetting(options.docker, config.discovery.docker), ...(advertiseHost === undefined ? {} : { advertiseHost }) }
     const tokens = accessTokens(context, config, tokenFile)
     const log = await createLog(context, "discovery")
     log.level = logLevel ?? log.level
     return runUntilStopped(context, async (running) => {
       const { name } = config.discovery
-      const settings = { host, port, storage, insecure, tokens, instances: staticInstances(config), lyft, log }
+      const settings = { host, port, storage, insecure, tokens, instances: staticInstances(config), ...containers, env: context.env, lyft, log }
       running(await runDiscovery({ ...settings, ...(name === undefined ? {} : { name }) }))
     })
   },

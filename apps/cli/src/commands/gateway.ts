@@ -1,7 +1,7 @@
 import { command, type CommandDefinition } from "../command.ts"
 import { accessTokens, readConfiguration } from "../configuration.ts"
 import { createLog } from "../log.ts"
-import { configOption, parseUrls, portOption, textOption } from "../options.ts"
+import { configOption, dockerOption, dockerSetting, parseUrls, portOption, textOption } from "../options.ts"
 import { runUntilStopped } from "../run-until-stopped.ts"
 
 interface GatewayOptions {
@@ -10,6 +10,7 @@ interface GatewayOptions {
   port?: number
   adminPort?: number
   discovery?: string[]
+  docker?: boolean
   tokenFile?: string
 }
 
@@ -23,15 +24,17 @@ export const gatewayCommand: CommandDefinition = command<GatewayOptions>({
     textOption("--discovery <urls>", "MESHWORK_DISCOVERY", "discovery servers, separated by commas (default http://127.0.0.1:8008)").argParser(
       parseUrls,
     ),
+    dockerOption("services and routes from the labels of containers"),
     textOption("--token-file <file>", "MESHWORK_TOKEN_FILE", "file with the token that reports to discovery servers need; or MESHWORK_TOKEN"),
   ],
-  async run(context, { config: file, tokenFile, ...options }) {
+  async run(context, { config: file, tokenFile, docker, ...options }) {
     const config = readConfiguration(context, file)
     const token = accessTokens(context, config, tokenFile).at(-1)?.token
     const { runGateway } = await import("@meshwork/gateway-server")
     return runUntilStopped(context, async (running) => {
       const log = await createLog(context, "gateway")
-      running(await runGateway({ ...config, gateway: { ...config.gateway, ...options }, log, ...(token === undefined ? {} : { token }) }))
+      const gateway = { ...config.gateway, ...options, docker: dockerSetting(docker, config.gateway.docker) }
+      running(await runGateway({ ...config, gateway, env: context.env, log, ...(token === undefined ? {} : { token }) }))
     })
   },
 })

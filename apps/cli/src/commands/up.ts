@@ -4,7 +4,7 @@ import { command, type CommandDefinition } from "../command.ts"
 import { accessTokens, readConfiguration } from "../configuration.ts"
 import type { CliContext } from "../context.ts"
 import { createLog } from "../log.ts"
-import { configOption, portOption, textOption } from "../options.ts"
+import { advertiseHostOption, configOption, dockerOption, dockerSetting, portOption, textOption } from "../options.ts"
 import { type Closable, runUntilStopped } from "../run-until-stopped.ts"
 
 interface UpOptions {
@@ -15,6 +15,8 @@ interface UpOptions {
   discoveryPort?: number
   storage?: string
   tokenFile?: string
+  docker?: boolean
+  advertiseHost?: string
 }
 
 /** `meshwork up`. */
@@ -31,6 +33,8 @@ export const upCommand: CommandDefinition = command<UpOptions>({
       "where the registry is kept: memory, file:PATH, sqlite:PATH, etcd://HOST:PORT/TREE or dynamodb://TABLE",
     ),
     textOption("--token-file <file>", "MESHWORK_TOKEN_FILE", "file with the token that changes need; or MESHWORK_TOKEN"),
+    dockerOption("containers by their labels, in the registry and in the gateway"),
+    advertiseHostOption(),
   ],
   async run(context, options) {
     const config = readConfiguration(context, options.config)
@@ -43,6 +47,8 @@ async function start(context: CliContext, config: LoadedConfig, options: UpOptio
   const { storage = config.discovery.storage, discoveryPort = config.discovery.port, tokenFile } = options
   const { host: gatewayHost, port = config.gateway.port, adminPort = config.gateway.adminPort } = options
   const { host, insecure } = config.discovery
+  const { advertiseHost = config.discovery.advertiseHost } = options
+  const { env } = context
   const [{ runDiscovery }, { runGateway }] = await Promise.all([import("@meshwork/discovery-server"), import("@meshwork/gateway-server")])
   const choices: readonly PortChoice[] = [
     { port: discoveryPort, words: "--discovery-port, MESHWORK_DISCOVERY_PORT or discovery.port" },
@@ -61,6 +67,9 @@ async function start(context: CliContext, config: LoadedConfig, options: UpOptio
       tokens,
       instances: staticInstances(config),
       ...(config.discovery.name === undefined ? {} : { name: config.discovery.name }),
+      docker: dockerSetting(options.docker, config.discovery.docker),
+      ...(advertiseHost === undefined ? {} : { advertiseHost }),
+      env,
       log: await createLog(context, "discovery"),
     })
     running(discovery)
@@ -71,7 +80,15 @@ async function start(context: CliContext, config: LoadedConfig, options: UpOptio
     const token = tokens.at(-1)?.token
     const gateway = await runGateway({
       ...config,
-      gateway: { ...config.gateway, ...(gatewayHost === undefined ? {} : { host: gatewayHost }), port, adminPort, discovery: servers },
+      gateway: {
+        ...config.gateway,
+        ...(gatewayHost === undefined ? {} : { host: gatewayHost }),
+        port,
+        adminPort,
+        discovery: servers,
+        docker: dockerSetting(options.docker, config.gateway.docker),
+      },
+      env,
       report: servers.includes(own),
       registered: servers.includes(own),
       log,

@@ -1,3 +1,4 @@
+import { hostSchema } from "@meshwork/contract"
 import { z } from "zod"
 import type { DocumentPath } from "../issue.ts"
 import { localUrl } from "../local-url.ts"
@@ -8,6 +9,7 @@ import {
   duration,
   flag,
   isMapping,
+  judgedBy,
   listenPort,
   mapping,
   mappingOr,
@@ -45,6 +47,7 @@ const discoverySection = mapping({
   tokens: optional(z.record(text("the name of a token"), namedToken)),
   insecure: optional(flag),
   docker: optional(docker),
+  advertiseHost: optional(judgedBy("a host name or an IP address", hostSchema)),
 }).transform(({ token, tokens = {}, ...rest }) => ({
   ...rest,
   tokens: [...(token ? [{ name: "token", token }] : []), ...Object.entries(tokens).map(([name, token]) => ({ name, token }))],
@@ -158,6 +161,8 @@ function outline(document: Readonly<Record<string, unknown>>): Outline {
       return [{ at, ...(match ? { match } : {}), ...(target ? { target: { ...target, at: [...at, target.kind] } } : {}) }]
     }),
     ports: [...port("discovery", "port", 8008), ...port("gateway", "port", 8080), ...port("gateway", "adminPort", 8009)],
-    asksDiscovery: !(Array.isArray(asked) && asked.length === 0),
+    // A container may name any service.
+    asksDiscovery:
+      !(Array.isArray(asked) && asked.length === 0) || (isMapping(gateway) && ![undefined, false, "false"].includes(gateway["docker"] as never)),
   }
 }
