@@ -27,13 +27,13 @@ afterEach(async () => {
   rmSync(folder, { recursive: true })
 })
 
-async function running(more: DiscoverySettings = {}): Promise<{ url: string; close(): Promise<void>; list(): Promise<Instance[]> }> {
+async function running(more: DiscoverySettings = {}): Promise<{ url: string; close: () => Promise<void>; list: () => Promise<Instance[]> }> {
   const storage = `sqlite:${join(folder, "registry.sqlite")}`
   const settings = { port: 0, storage, docker: {}, env: { DOCKER_HOST: `unix://${socket}` }, log: pino({ level: "silent" }), ...more }
   const started = await runDiscovery(settings)
   closers.push(() => started.close())
   const list = async () => ((await (await fetch(`${started.url}/v1/services/payment/instances`)).json()) as { instances: Instance[] }).instances
-  return { ...started, list }
+  return { url: started.url, close: () => started.close(), list }
 }
 
 const brief = (instances: Instance[]) => instances.map(({ host, port, standing }) => `${host}:${port} ${standing}`)
