@@ -105,7 +105,7 @@ routes:
     'm.yaml:3:3: gateway.prot: unknown key "prot"; did you mean "port"?',
     'm.yaml:4:15: gateway.discovery[0]: found "ftp://x"; accepted is a URL such as http://127.0.0.1:8008, without credentials',
     "m.yaml:6:12: discovery.storage: found 5; accepted is memory, file:PATH, sqlite:PATH, etcd://HOST:PORT/TREE or dynamodb://TABLE",
-    'm.yaml:7:3: discovery.adminPort: unknown key "adminPort"; accepted are host, port, storage, token, tokens, insecure, docker',
+    'm.yaml:7:3: discovery.adminPort: unknown key "adminPort"; accepted are host, port, storage, token, tokens, insecure, docker, advertiseHost',
     "m.yaml:7:14: discovery.adminPort: the variable NOPE is not set; set NOPE, or write ${NOPE:-default}",
     `m.yaml:9:3: services["a/b"]: this name is not accepted; accepted is a name of at most 128 printable characters without '/'`,
     "m.yaml:11:24: services.ok.instances[1]: h:1 is here a second time: each address and each id once in a service",
