@@ -7,6 +7,8 @@ export interface Dockerd {
   readonly folder: string
   /** Runs the `docker` command against it; returns its output, throws when it fails. */
   cli(...words: string[]): string
+  /** The same without blocking. */
+  run(...words: string[]): Promise<string>
   start(): Promise<void>
   /** Ends the daemon only. */
   end(signal?: NodeJS.Signals): Promise<void>

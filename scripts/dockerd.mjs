@@ -38,6 +38,18 @@ export async function startDockerd({ args = [], image = true } = {}) {
     return stdout.trim()
   }
 
+  /** The same without standing still meanwhile: what a test sends goes on. */
+  const run = (...words) =>
+    new Promise((resolve, reject) => {
+      const command = spawn("docker", words, { stdio: ["ignore", "pipe", "pipe"], env: { ...process.env, DOCKER_HOST: host } })
+      let said = ""
+      let wrong = ""
+      command.stdout.on("data", (chunk) => (said += chunk))
+      command.stderr.on("data", (chunk) => (wrong += chunk))
+      command.on("error", reject)
+      command.on("close", (status) => (status === 0 ? resolve(said.trim()) : reject(new Error(`docker ${words.join(" ")}: ${wrong.trim()}`))))
+    })
+
   const start = async () => {
     const log = openSync(join(folder, "log"), "a")
     const own = ["--data-root", join(folder, "data"), "--exec-root", join(folder, "exec"), "--pidfile", join(folder, "pid"), "-H", host]
@@ -99,7 +111,7 @@ export async function startDockerd({ args = [], image = true } = {}) {
     await stop()
     throw error
   }
-  return { host, socket, folder, cli, start, end, stop, storage: () => storage }
+  return { host, socket, folder, cli, run, start, end, stop, storage: () => storage }
 }
 
 /** A bridge of our own: the usual docker0 belongs to the machine's Docker. */

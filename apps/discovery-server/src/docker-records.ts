@@ -20,7 +20,7 @@ export function serverText(address: string): string {
 }
 
 /** What was last written about each container. */
-export type Written = Map<string, { registration: string; state: Instance["state"] }>
+export type Written = Map<string, { registration: string; boot: string; state: Instance["state"] }>
 
 /**
  * Makes the registry's records of one engine equal to its containers: registers them for ever, hands on what Docker says about state and health, and
@@ -61,12 +61,14 @@ async function applyContainer(
   const text = JSON.stringify(registration)
   const before = known === undefined ? undefined : written.get(keyText(key))
   if (before?.registration !== text) await registry.register(key, registration, { origin: "docker", by })
-  if (before?.state !== instance.state && (before !== undefined || instance.state !== (known?.state ?? "up"))) {
+  // Another process begins as one that wants to be used, whatever its predecessor wanted.
+  const state = before?.boot === boot ? before.state : before === undefined && known?.boot === boot ? known.state : "up"
+  if (state !== instance.state) {
     await registry.patch(key, { state: instance.state }, { by, boot })
   }
   const verdict = verdictOf(instance)
   if (verdict !== undefined && registry.get(key)?.health.status !== verdict.status) await registry.reportHealth(key, { ...verdict, by, boot })
-  written.set(keyText(key), { registration: text, state: instance.state })
+  written.set(keyText(key), { registration: text, boot, state: instance.state })
 }
 
 function registrationOf(instance: Instance, boot: string, server: string): Registration {

@@ -1,4 +1,5 @@
 import type { Clock, Instance, InstanceSource, Random, ServiceSnapshot } from "@meshwork/contract"
+import { Listening } from "./listening.ts"
 import { createPoller, targetsOf, type Verdict, withVerdict } from "@meshwork/health-poller"
 
 export interface ProbedSourceOptions {
@@ -19,9 +20,9 @@ export function createProbedSource(options: ProbedSourceOptions): ProbedSource {
   return new PolledInstances(options)
 }
 
-/** Tells an instance from itself at another address: a verdict is about one of them. */
-function identityOf({ id, host, port }: Pick<Instance, "id" | "host" | "port">): string {
-  return `${id} ${host} ${port}`
+/** Tells an instance from itself at another address, and from the process before: a verdict is about one of them. */
+function identityOf({ id, host, port, boot = "" }: Instance): string {
+  return `${id} ${host} ${port} ${boot}`
 }
 
 class PolledInstances implements ProbedSource {
@@ -31,11 +32,13 @@ class PolledInstances implements ProbedSource {
   /** The latest snapshot of each watched service, and who is to be woken by a verdict. */
   readonly #watched = new Map<string, { snapshot: ServiceSnapshot; readers: Set<() => void> }>()
   readonly #verdicts = new Map<string, Map<string, Verdict>>()
+  readonly #listening: Listening
 
   constructor(options: ProbedSourceOptions) {
     const { source, clock, random } = options
     this.name = source.name
     this.#options = options
+    this.#listening = new Listening(clock, () => this.#wakeAll())
     this.#poller = createPoller({ clock, random, userAgent: "meshwork-gateway", onVerdict: (verdict) => this.#conclude(verdict) })
   }
 
@@ -75,8 +78,13 @@ class PolledInstances implements ProbedSource {
     }
   }
 
-  close(): Promise<void> {
-    return this.#poller.close()
+  async close(): Promise<void> {
+    this.#listening.close()
+    await this.#poller.close()
+  }
+
+  #wakeAll(): void {
+    for (const { readers } of this.#watched.values()) for (const wake of readers) wake()
   }
 
   #heard(snapshot: ServiceSnapshot, reader: () => void): void {
@@ -100,7 +108,9 @@ class PolledInstances implements ProbedSource {
   }
 
   #sync(): void {
-    const instances = [...this.#watched.values()].flatMap(({ snapshot }) => snapshot.instances.filter(isProbed))
+    const all = [...this.#watched.values()].flatMap(({ snapshot }) => snapshot.instances)
+    this.#listening.sync(all.filter(isUnknown).map((instance) => ({ identity: identityOf(instance), host: instance.host, port: instance.port })))
+    const instances = all.filter(isProbed)
     // The identity goes along as the process that is probed, so that a late verdict about another address is recognised.
     this.#poller.sync(targetsOf(instances.map((instance) => ({ ...instance, boot: identityOf(instance) }))))
   }
@@ -125,6 +135,9 @@ class PolledInstances implements ProbedSource {
   }
 
   #overlay(instance: Instance): Instance {
+    if (isUnknown(instance) && !this.#listening.has(identityOf(instance))) {
+      return { ...instance, standing: "suspect", why: "its container runs, but nothing was seen to listen in it yet" }
+    }
     const verdict = this.#verdicts.get(instance.service)?.get(identityOf(instance))
     if (verdict === undefined || !isProbed(instance)) return instance
     return withVerdict(instance, verdict, this.#options.clock.now(), "gateway")
@@ -133,4 +146,9 @@ class PolledInstances implements ProbedSource {
 
 function isProbed(instance: Instance): boolean {
   return instance.check !== undefined && instance.health.status !== "failing"
+}
+
+/** Whether nothing but that it runs speaks for an instance. */
+function isUnknown({ check, health, standing }: Instance): boolean {
+  return check === undefined && health.status === "unknown" && standing === "serving"
 }

@@ -193,8 +193,9 @@ export class Exchange implements AttemptListener {
     if (picked === undefined) {
       if (lost !== undefined) return this.#unreachable(lost.how, lost.error)
       const refusing = pool.candidates().filter(({ breaker }) => breaker === "open" || breaker === "half-open").length
-      const detail = refusing > 0 ? `the breakers of ${refusing} instances refuse` : "Backend available but no Service URLs discovered"
-      return this.#fail(new MeshError("no_instances", detail, { members: { service: route.service } }))
+      const detail = refusing > 0 ? "Connection down for the backend" : "Backend available but no Service URLs discovered"
+      const why = refusing > 0 ? { why: `the breakers of ${refusing} instances refuse` } : {}
+      return this.#fail(new MeshError("no_instances", detail, { members: { service: route.service, ...why } }))
     }
     if (!this.#prepared && !(await this.#bodyReady())) return picked.done({ result: "aborted" })
     this.#send(new Attempt(this, picked, ++this.#attempts))

@@ -41,6 +41,8 @@ interface Departure {
 export class Departures {
   readonly #clock: Clock
   readonly #known = new Map<string, Departure>()
+  /** When containers were started last, as far as that was heard. */
+  readonly #started = new Map<string, string>()
 
   constructor(clock: Clock) {
     this.#clock = clock
@@ -54,12 +56,18 @@ export class Departures {
     return { by: signal === died ? "docker: it ended" : `docker (signal ${signal})`, dead: signal === died || signal === kill }
   }
 
+  /** Tells one run of a container from the next: the same text for as long as it was not heard to start. */
+  runOf(id: string): string {
+    return this.#started.get(id) ?? ""
+  }
+
   /** Learns from an event; says whether that changed who is leaving. */
   heard(event: EngineEvent): boolean {
     if (event.type !== "container") return false
     if (event.action === "kill") return this.#killed(event)
     // The list that no longer has it comes a moment later.
     if (event.action === "die") return this.#ends(event, died)
+    if (event.action === "start") this.#started.set(event.container, event.timeNano)
     if (event.action === "start" || event.action === "destroy") return this.#known.delete(event.container)
     return false
   }
@@ -82,7 +90,7 @@ export class Departures {
   /** Forgets containers that no longer run. */
   keepOnly(containers: readonly Container[]): void {
     const running = new Set(containers.map((container) => container.id))
-    for (const id of this.#known.keys()) if (!running.has(id)) this.#known.delete(id)
+    for (const known of [this.#known, this.#started]) for (const id of known.keys()) if (!running.has(id)) known.delete(id)
   }
 
   /** Whom to look at now; `all` after events may have been missed. */

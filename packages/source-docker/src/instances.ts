@@ -39,7 +39,7 @@ export interface ReadingOptions {
   /** Whether containers may name services and routes themselves. */
   native: boolean
   vantage: Vantage
-  departures: Pick<Departures, "of">
+  departures: Pick<Departures, "of" | "runOf">
   /** Unix ms since when a container has had this status. */
   since: (container: Container) => number
   /** Identity of the engine. */
@@ -106,6 +106,8 @@ function readInstance(container: Container, service: string, native: NativeLabel
   const since = options.since(container)
   const health = healthOf(container, since)
   const suspect = container.health === "starting" ? "its HEALTHCHECK has not passed yet" : undefined
+  // A process that took another's place starts with a clean slate, at the same address too.
+  const run = options.departures.runOf(container.id)
   const { state, stateBy } = stateOf(container, options.departures.of(container.id))
   const instance: Instance = {
     ...choice.address,
@@ -117,7 +119,7 @@ function readInstance(container: Container, service: string, native: NativeLabel
     ...(check === undefined ? {} : { check }),
     tags: { "docker.container": container.name, "docker.image": container.image, "docker.engine": options.engine },
     ttlSeconds: 0,
-    boot: container.id.slice(0, 12),
+    boot: `${container.id.slice(0, 12)}${run === "" ? "" : `.${run}`}`,
     origin: "docker",
     registeredAt: container.created * 1000,
     health,
