@@ -12,8 +12,13 @@ const maxTries = 8
 
 /** What a rule wants done about one instance: a new record, a removal, or nothing. */
 export type Wish =
-  /** `replaces`: also what a newer version wrote. `claims`: also when nothing but the keeper differs. */
-  { put: InstanceRecord; what: string; why: string; replaces?: boolean; claims?: boolean } | { delete: true; what: string; why: string } | undefined
+  /**
+   * `replaces`: also what a newer version wrote. `claims`: also when nothing but the keeper differs.
+   * `stands`: asked when it is stored, which may be seconds later.
+   */
+  | { put: InstanceRecord; what: string; why: string; replaces?: boolean; claims?: boolean; stands?: () => boolean }
+  | { delete: true; what: string; why: string; stands?: () => boolean }
+  | undefined
 
 export interface ChangesOptions extends Pick<RegistryOptions, "clock" | "storage" | "log"> {
   leases: LeaseClock
@@ -106,7 +111,8 @@ export class Changes {
           ? { op: "put", record: wish.put, ifVersion: current?.version ?? null, cause }
           : { op: "delete", key: { service: key.service, id: key.id }, ifVersion: current?.version ?? "", cause }
       const { epoch } = this.#state.position
-      const result = await this.#committer.commit(op)
+      const result = await this.#committer.commit(op, wish.stands)
+      if (result === "withdrawn") continue
       if (result.ok) {
         if (this.#feed === undefined) return this.#state.entry(key)
         await this.#feed().applied(result.revision)

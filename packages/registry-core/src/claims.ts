@@ -3,6 +3,9 @@ import type { Division } from "./division.ts"
 import type { RegistryState } from "./registry-state.ts"
 import type { Entry } from "./service-view.ts"
 
+/** How long the store may take to make this server a keeper before instances are sent elsewhere, ms. */
+const patienceMs = 1000
+
 export interface ClaimsOptions {
   state: RegistryState
   division: Division
@@ -22,22 +25,29 @@ export interface ClaimsOptions {
  */
 export class Claims {
   readonly #options: ClaimsOptions
-  /** Those that wait for their half ttl, or for the store, with when they were heard. */
-  readonly #pending = new Map<string, { key: InstanceKey; heardAt: number }>()
+  /** Those that wait for their half ttl, or for the store, with when they were heard and when the store was first asked. */
+  readonly #pending = new Map<string, { key: InstanceKey; heardAt: number; askedAt?: number }>()
   readonly #underway = new Set<string>()
 
   constructor(options: ClaimsOptions) {
     this.#options = options
   }
 
-  /** Takes note of a heartbeat. */
-  heard(entry: Entry): void {
+  /** Takes note of a heartbeat; false while the store does not take this server as the keeper, so that nobody who can end the lease knows of it. */
+  heard(entry: Entry): boolean {
     const { self, now } = this.#options
     const { keeper, ttlSeconds, service, id } = entry.record
-    if (keeper === self || ttlSeconds === 0) return
+    if (keeper === self || ttlSeconds === 0) return true
     const text = keyText(entry.record)
-    this.#pending.set(text, { key: { service, id }, heardAt: now() })
+    const askedAt = this.#pending.get(text)?.askedAt
+    this.#pending.set(text, { key: { service, id }, heardAt: now(), ...(askedAt === undefined ? {} : { askedAt }) })
     this.#attempt(text)
+    return askedAt === undefined || now() - askedAt < patienceMs || !this.#pending.has(text)
+  }
+
+  /** Forgets who waits: they are heard again soon, and who kept them meanwhile was not known here. */
+  clear(): void {
+    this.#pending.clear()
   }
 
   /** Takes over what is due; to be called about twice a second. */
@@ -49,14 +59,16 @@ export class Claims {
     const { state, division, self, now, reached } = this.#options
     const pending = this.#pending.get(text)
     const entry = pending && state.entry(pending.key)
-    const keeper = entry?.record.keeper
+    if (pending === undefined || entry === undefined) return void this.#pending.delete(text)
+    const { keeper, ttlSeconds } = entry.record
     const present = keeper !== undefined && division.has(keeper)
+    const silence = now() - pending.heardAt
     // Whoever became its keeper after it was heard here heard it later.
-    if (pending === undefined || entry === undefined || keeper === self || (present && entry.keeperSince > pending.heardAt)) {
-      this.#pending.delete(text)
-      return
-    }
-    if (!reached() || this.#underway.has(text) || (present && now() - entry.keeperSince < entry.record.ttlSeconds * 500)) return
+    if (keeper === self || (present && entry.keeperSince >= pending.heardAt) || silence > ttlSeconds * 1000) return void this.#pending.delete(text)
+    if (!reached() || this.#underway.has(text)) return
+    // The keeper may have heard it since: a lease that goes over must have enough left for it to be taken back.
+    if (present && (now() - entry.keeperSince < ttlSeconds * 500 || silence > ttlSeconds * 250)) return
+    pending.askedAt ??= now()
     this.#underway.add(text)
     void this.#options.claim(entry).finally(() => this.#underway.delete(text))
   }

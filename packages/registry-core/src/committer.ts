@@ -7,7 +7,8 @@ const patienceMs = 5000
 
 interface Queued {
   op: StorageOp
-  resolve: (result: OpResult) => void
+  stands: (() => boolean) | undefined
+  resolve: (result: OpResult | "withdrawn") => void
   reject: (error: MeshError) => void
 }
 
@@ -46,15 +47,18 @@ export class Committer {
     return new MeshError("storage_unavailable", `the storage ${this.#storage.name} has not answered for ${Math.round(silence / 1000)} s`)
   }
 
-  /** Rejects with `storage_unavailable` when the op is not known to be applied; at once while the storage does not answer. */
-  commit(op: StorageOp): Promise<OpResult> {
+  /**
+   * Rejects with `storage_unavailable` when the op is not known to be applied; at once while the storage does not answer.
+   * @param stands asked when the op's turn has come, which may be seconds later: an op that no longer stands is withdrawn
+   */
+  commit(op: StorageOp, stands?: () => boolean): Promise<OpResult | "withdrawn"> {
     const fault = this.#running === undefined ? undefined : this.fault
     if (fault !== undefined && fault !== this.#fault) return Promise.reject(fault)
     if (this.#queue.length >= maxQueued) {
       return Promise.reject(new MeshError("storage_unavailable", `the storage ${this.#storage.name} is ${maxQueued} writes behind`))
     }
     return new Promise((resolve, reject) => {
-      this.#queue.push({ op, resolve, reject })
+      this.#queue.push({ op, stands, resolve, reject })
       this.#start()
     })
   }
@@ -77,7 +81,11 @@ export class Committer {
   }
 
   async #run(): Promise<void> {
-    const batch = this.#queue.splice(0, maxBatch)
+    const batch = this.#queue.splice(0, maxBatch).filter(({ stands, resolve }) => {
+      if (stands === undefined || stands()) return true
+      resolve("withdrawn")
+      return false
+    })
     let results: OpResult[]
     this.#handedAt = this.#clock.monotonic()
     try {

@@ -102,7 +102,7 @@ class StoredRegistry implements Registry {
       remove: (entry, why, renewedAt) => this.#end(entry, why, renewedAt),
       suspect: (entry, suspicion, renewedAt) => this.#hold(entry, suspicion, renewedAt),
       ...(shared ? {} : { touch: (entry) => this.#changes.touch(entry), signOfLife: () => this.#changes.signOfLife() }),
-      deciding: () => this.#feed?.staleForMs === undefined && this.#division.announced,
+      deciding: () => this.#isDeciding(),
       ticked: () => this.#claims.tick(),
     })
     if (!shared) return
@@ -184,15 +184,18 @@ class StoredRegistry implements Registry {
     const entry = this.#state.entry(beat)
     if (this.#feed?.staleForMs !== undefined) {
       // What it knows may be old news: neither to be denied nor to be promised anything.
-      if (entry !== undefined && (beat.boot === undefined || entry.record.boot === beat.boot)) this.#heard(entry)
+      if (entry !== undefined && (beat.boot === undefined || entry.record.boot === beat.boot)) this.#renew(entry)
       return { status: 202 }
     }
     if (entry === undefined || (beat.boot !== undefined && entry.record.boot !== beat.boot)) return { status: 404 }
     // Too late to be kept: registering again at once beats being gone until the next heartbeat.
-    if (this.#leaving.size > 0 && this.#leaving.has(keyText(beat))) return { status: 404 }
-    this.#heard(entry)
+    if (this.#leaving.size > 0 && this.#leaving.has(keyText(beat))) {
+      this.#renew(entry)
+      return { status: 404 }
+    }
     this.#heartbeats++
     if (beat.load) entry.load = beat.load
+    if (!this.#heard(entry)) return { status: 202 }
     return { status: 200, expiresAt: this.#expiresAt(entry) }
   }
 
@@ -339,10 +342,11 @@ class StoredRegistry implements Registry {
     this.#keeper.renewed(entry)
   }
 
-  #heard(entry: Entry): void {
+  /** Takes note of a sign of life; false where it may be in vain, because the store does not take it from here. */
+  #heard(entry: Entry): boolean {
     this.#renew(entry)
     if (entry.record.suspect !== undefined) void this.#claim(entry)
-    else if (this.#feed !== undefined) this.#claims.heard(entry)
+    return this.#feed === undefined || this.#claims.heard(entry)
   }
 
   /** Makes this server the keeper of an instance that it heard; a suspect serves again. */
@@ -383,7 +387,10 @@ class StoredRegistry implements Registry {
 
   #reached(staleSince: number | undefined): void {
     // Heartbeats may have gone elsewhere meanwhile, and who heard them may be a moment behind.
-    if (staleSince === undefined) this.#state.renewAll("the storage was reached again")
+    if (staleSince === undefined) {
+      this.#claims.clear()
+      this.#state.renewAll("the storage was reached again")
+    }
     this.#hub.stale(staleSince)
   }
 
@@ -395,7 +402,7 @@ class StoredRegistry implements Registry {
       this.#leaving.delete(text)
       if (!this.#isSilent(record, current, renewedAt)) return undefined
       this.#leaving.add(text)
-      return { delete: true, what: "expired", why }
+      return { delete: true, what: "expired", why, stands: () => this.#isSilent(record, current, renewedAt) }
     }
     await this.#changes.attempt(this.#changes.make(record, "registry", rule))
     this.#leaving.delete(text)
@@ -405,14 +412,26 @@ class StoredRegistry implements Registry {
     const { record } = entry
     const rule = (current: InstanceRecord | undefined): Wish =>
       this.#isSilent(record, current, renewedAt) && current.suspect === undefined
-        ? { put: { ...current, suspect }, what: "suspected", why: suspect.reason }
+        ? { put: { ...current, suspect }, what: "suspected", why: suspect.reason, stands: () => this.#isSilent(record, current, renewedAt) }
         : undefined
     await this.#changes.attempt(this.#changes.make(record, "registry", rule))
   }
 
   #isSilent(record: InstanceRecord, current: InstanceRecord | undefined, renewedAt: number): current is InstanceRecord {
     const entry = this.#state.entry(record)
-    return entry?.renewedAt === renewedAt && entry.kept && current !== undefined && current.boot === record.boot && current.keeper === record.keeper
+    return (
+      entry?.renewedAt === renewedAt &&
+      entry.kept &&
+      this.#isDeciding() &&
+      current !== undefined &&
+      current.boot === record.boot &&
+      current.keeper === record.keeper
+    )
+  }
+
+  /** Whether this server may end leases now, and knows which ones. */
+  #isDeciding(): boolean {
+    return this.#feed?.staleForMs === undefined && this.#division.announced
   }
 
   #expiresAt(entry: Entry): number | null {

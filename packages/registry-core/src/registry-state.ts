@@ -59,7 +59,8 @@ export class RegistryState {
   load(state: StoredState, countedSince = "the registry was started"): void {
     this.#epoch = state.epoch
     this.#revision = state.revision
-    for (const stored of state.records) this.#place(stored, stored.revision).countedSince = countedSince
+    // Since when somebody keeps them is not known: whoever hears them may become their keeper at once.
+    for (const stored of state.records) Object.assign(this.#place(stored, stored.revision), { countedSince, keeperSince: Number.NEGATIVE_INFINITY })
     // Which change of a service was its last visible one is not stored, and a removal leaves nothing: so all begin here.
     for (const view of this.#views.values()) view.startAt(state.revision)
     this.floor = state.revision
@@ -89,8 +90,13 @@ export class RegistryState {
     }
     if (goesOn) {
       const cause = { by: "storage", why: "it had changed when the storage was read again", at }
-      // In which revision each of them changed no longer matters: whoever saw less than this one is told.
       for (const stored of news) this.put({ ...stored, revision }, cause, this.entry(stored.record) === undefined ? "registered" : "updated")
+      // In which revisions they changed is not known here, and other servers hand out the true ones: whoever saw less than this one gets a snapshot,
+      // also where everything is as it was.
+      for (const service of new Set([...gone.map(({ record }) => record.service), ...news.map(({ record }) => record.service)])) {
+        this.#views.get(service)?.startAt(revision)
+        this.#changed(service)
+      }
       this.#revision = revision
       return true
     }
@@ -149,11 +155,14 @@ export class RegistryState {
     }
   }
 
-  /** Gives every lease a full ttl from now, because nobody can tell what happened lately. */
+  /** Gives every lease a full ttl from now, because nobody can tell what happened lately, nor since when somebody keeps whom. */
   renewAll(because: string): void {
     const now = this.#leases.now()
     for (const view of this.#views.values()) {
-      for (const entry of view.entries.values()) renew(entry, now, because)
+      for (const entry of view.entries.values()) {
+        renew(entry, now, because)
+        entry.keeperSince = Number.NEGATIVE_INFINITY
+      }
       view.nextDueAt = Number.NEGATIVE_INFINITY
     }
   }

@@ -230,7 +230,10 @@ class MemoryLink implements SharedLink {
   }
 
   async #reach(): Promise<void> {
-    await this.#awake()
+    if (this.#paused) {
+      await this.#awake()
+      throw new MeshError("storage_unavailable", "the shared memory was asked before a pause that was longer than it is waited for")
+    }
     if (!this.#cut) return
     await sleep(this.#clock, callLimitMs)
     throw new MeshError("storage_unavailable", "the shared memory does not answer")
