@@ -59,7 +59,9 @@ it("neither a registry that is killed and started again nor a second registratio
   await mesh.startGateway()
   await register(mesh, well.port, "well", { boot: "w" })
   await register(mesh, sick.port, "sick", { boot: "s" })
-  await eventually("one serves", 10_000, async () => expect([await standingOf(mesh, "well"), await standingOf(mesh, "sick")]).toEqual(["serving", "out"]))
+  await eventually("one serves", 10_000, async () =>
+    expect([await standingOf(mesh, "well"), await standingOf(mesh, "sick")]).toEqual(["serving", "out"]),
+  )
   await eventually("the gateway answers", 10_000, async () => expect((await fetch(mesh.gatewayUrl)).status).toBe(200))
   let asking = true
   const load = (async () => {
@@ -110,7 +112,7 @@ it.skipIf(namespacesMissing !== undefined)("a server that is cut off from the ne
   const [port] = await freePorts(1)
   const program = 'require("http").createServer((q, s) => s.end("ok")).listen(+process.argv[2], process.argv[1], () => console.log("listens"))'
   const servers = hosts.map(({ within, address }) => {
-    const [command = "", ...args] = [...within, process.execPath, "-e", program, address, String(port)]
+    const [command, ...args] = [...within, process.execPath, "-e", program, address, String(port)]
     return launch(`server on ${address}`, command, args)
   })
   for (const server of servers) await eventually("it listens", 15_000, () => expect(server.stdout()).toContain("listens"))
