@@ -1,63 +1,140 @@
-// The gateway beside a bare loop of the same parts, in interleaved rounds: CPU time of the process under test per request.
+// The gateway beside its peers and beside a bare loop of the same parts, in interleaved rounds: CPU time of the process under test per request.
+// `--quick` sends a third; `--only NAME,NAME` measures some of them; `--job NAME` one kind of traffic.
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { parseArgs } from "node:util"
 import { median, sendRequests } from "./support/load.mjs"
-import { cpuMicros, freePort, residentMegabytes, startProgram } from "./support/processes.mjs"
+import { cpuMicros, freePort, residentMegabytes, startProgram, startServer } from "./support/processes.mjs"
+import { configured, isInstalled, servers } from "./support/servers.mjs"
+import { sendMessages } from "./support/websockets.mjs"
 
 const root = join(import.meta.dirname, "..")
-const rounds = 7
-const perRound = 10_000
-const connections = 32
+const rounds = 5
+const ours = "meshwork gateway"
+const bare = "bare node:http + undici"
+const nodePeers = ["http-proxy", "http-proxy-3", "httpxy", "fast-gateway", "@fastify/http-proxy"]
 
-export async function run() {
+/** Kinds of traffic: what is sent, how often in a round, over how many connections. */
+const jobs = [
+  { name: "GET 1 KB", total: 9000, connections: 32, send: (load) => sendRequests({ ...load, path: "/api/orders/7" }) },
+  { name: "GET 64 KB", total: 4000, connections: 32, send: (load) => sendRequests({ ...load, path: "/api/orders/7?bytes=65536" }) },
+  {
+    name: "POST 4 KB",
+    total: 6000,
+    connections: 32,
+    send: (load) => sendRequests({ ...load, path: "/api/orders", method: "POST", body: Buffer.alloc(4096, "x") }),
+  },
+  { name: "GET 1 KB, 1,000 connections", total: 9000, connections: 1000, send: (load) => sendRequests({ ...load, path: "/api/orders/7" }) },
+  { name: "WebSocket echo of 64 bytes", total: 9000, connections: 32, webSocket: true, send: (load) => sendMessages({ ...load, path: "/api/live" }) },
+]
+
+export async function run(args) {
+  const { values } = parseArgs({ args, options: { quick: { type: "boolean" }, only: { type: "string" }, job: { type: "string" } } })
   const folder = mkdtempSync(join(tmpdir(), "meshwork-bench-"))
   const running = []
   try {
-    const contenders = await start(folder, running)
-    for (const contender of contenders) await measure(contender, 5000)
-    for (let round = 0; round < rounds; round++) for (const contender of contenders) contender.rounds.push(await measure(contender, perRound))
-    report(contenders)
+    const contenders = (await start(folder, running, values.only?.split(","))).filter((contender) => contender !== undefined)
+    const share = values.quick ? 1 / 3 : 1
+    for (const job of jobs.filter(({ name }) => values.job === undefined || name === values.job)) await measureJob(job, contenders, share)
+    if (values.job === undefined) await measureLatency(contenders, share)
+    reportMemory(contenders)
   } finally {
     for (const program of running.toReversed()) await program.stop()
     rmSync(folder, { recursive: true, force: true })
   }
 }
 
-async function start(folder, running) {
-  const [backend, bare, port, adminPort] = [await freePort(), await freePort(), await freePort(), await freePort()]
+/** All of them run all the time: who is not measured is idle. */
+async function start(folder, running, only) {
+  const backend = await freePort()
   running.push(await startProgram([join(root, "bench/programs/backend.mjs")], backend, 1, { PORT: String(backend) }))
-  const bareProgram = await startProgram([join(root, "bench/programs/bare-proxy.mjs")], bare, 0, { PORT: String(bare), BACKEND: String(backend) })
-  running.push(bareProgram)
-  const file = join(folder, "meshwork.yaml")
-  writeFileSync(
-    file,
-    `gateway: { port: ${port}, adminPort: ${adminPort}, discovery: [] }\nservices: { backend: { instances: ["127.0.0.1:${backend}"] } }\nroutes: [{ pathPrefix: /, service: backend }]\n`,
-  )
-  const gateway = await startProgram([join(root, "apps/cli/bin/meshwork.js"), "gateway", "-c", file], port, 0)
-  running.push(gateway)
-  return [
-    { name: "bare node:http + undici", port: bare, pid: bareProgram.pid, rounds: [] },
-    { name: "meshwork gateway", port, pid: gateway.pid, rounds: [] },
-  ]
+  const contenders = []
+  const add = async (name, starting) => {
+    if (only && name !== bare && name !== ours && !only.includes(name)) return
+    const port = await freePort()
+    const program = await starting(port)
+    running.push(program)
+    contenders.push({ name, port, pid: program.pid, rounds: new Map() })
+  }
+  const environment = (port, variant) => ({ PORT: String(port), BACKEND: String(backend), VARIANT: variant })
+  await add(bare, (port) => startProgram([join(root, "bench/programs/bare-proxy.mjs")], port, 0, environment(port, "")))
+  await add(ours, async (port) => {
+    const file = join(folder, "meshwork.yaml")
+    writeFileSync(file, configuration(port, await freePort(), backend))
+    return startProgram([join(root, "apps/cli/bin/meshwork.js"), "gateway", "-c", file], port, 0)
+  })
+  for (const name of nodePeers)
+    await add(name, (port) => startProgram([join(root, "bench/programs/node-proxy.mjs")], port, 0, environment(port, name)))
+  for (const server of servers) {
+    if (!isInstalled(server)) process.stdout.write(`${server.name} is not installed and was not measured\n`)
+    else await add(server.name, (port) => startServer(configured(server, { port, backend, folder }), port, 0))
+  }
+  return contenders
 }
 
-async function measure({ port, pid, name }, total) {
+function configuration(port, adminPort, backend) {
+  return `gateway: { port: ${port}, adminPort: ${adminPort}, discovery: [] }
+services: { backend: { instances: ["127.0.0.1:${backend}"] } }
+routes: [{ pathPrefix: /, service: backend }]
+`
+}
+
+async function measureJob(job, contenders, share) {
+  const able = contenders.filter(({ name }) => canDo(name, job))
+  for (const contender of able) await measure(contender, job, share / 2)
+  for (let round = 0; round < rounds; round++) {
+    for (const contender of able) {
+      const found = contender.rounds.get(job) ?? []
+      contender.rounds.set(job, [...found, await measure(contender, job, share)])
+    }
+  }
+  report(job, able)
+}
+
+/** fast-gateway needs another package for WebSockets, and the bare loop knows none. */
+function canDo(name, { webSocket = false }) {
+  return !webSocket || (name !== bare && name !== "fast-gateway")
+}
+
+async function measure({ port, pid, name }, job, share) {
+  const total = Math.round(job.total * share)
   const before = cpuMicros(pid)
-  const { failures, latencies, seconds } = await sendRequests({ port, path: "/api/orders/7", total, connections })
-  if (failures > 0) throw new Error(`${name} failed ${failures} of ${total} requests`)
-  return { cpu: (cpuMicros(pid) - before) / total, rate: total / seconds, p50: latencies[total >> 1], p99: latencies[Math.floor(total * 0.99)] }
+  const { failures, seconds } = await job.send({ port, total, connections: job.connections })
+  if (failures > 0) throw new Error(`${name} failed ${failures} of ${total} requests of ${job.name}`)
+  const cpu = cpuMicros(pid) - before
+  return { cpu: cpu / total, rate: total / seconds, busy: cpu / (seconds * 1e6) }
 }
 
-function report(contenders) {
-  const base = contenders[0]
-  process.stdout.write(`${rounds} interleaved rounds of ${perRound} GETs of 1 KB over ${connections} connections, medians\n`)
+function report(job, contenders) {
+  process.stdout.write(`\n${job.name} over ${job.connections} connections, medians of ${rounds} interleaved rounds\n`)
+  const own = contenders.find(({ name }) => name === ours)
   for (const contender of contenders) {
-    const of = (key) => median(contender.rounds.map((round) => round[key]))
-    const ratio = median(contender.rounds.map((round, index) => round.cpu / base.rounds[index].cpu))
+    const found = contender.rounds.get(job)
+    const of = (key) => median(found.map((round) => round[key]))
+    const ratio = median(own.rounds.get(job).map((round, index) => round.cpu / found[index].cpu))
     process.stdout.write(
-      `${contender.name.padEnd(26)} ${of("cpu").toFixed(0).padStart(4)} us CPU/request, ratio ${ratio.toFixed(2)}; ` +
-        `${of("rate").toFixed(0).padStart(6)} requests/s; p50 ${of("p50").toFixed(2)} ms, p99 ${of("p99").toFixed(2)} ms; ${residentMegabytes(contender.pid).toFixed(0)} MB\n`,
+      `  ${contender.name.padEnd(24)} ${of("cpu").toFixed(1).padStart(6)} us CPU each; ${ours} uses ${ratio.toFixed(2)} of that; ` +
+        `${of("rate").toFixed(0).padStart(6)}/s at ${(of("busy") * 100).toFixed(0)} % of its core\n`,
     )
   }
+}
+
+/** Half of what our own gateway carries, at fixed times: what a caller feels who does not push. */
+async function measureLatency(contenders, share) {
+  const own = contenders.find(({ name }) => name === ours)
+  const [job] = jobs
+  const rate = Math.round(median(own.rounds.get(job).map((round) => round.rate)) / 2)
+  const total = Math.round(rate * 3 * share)
+  process.stdout.write(`\nGET 1 KB at ${rate} requests/s over 32 connections, latency from when a request was due\n`)
+  for (const { name, port } of contenders) {
+    const { latencies } = await sendRequests({ port, path: "/api/orders/7", total, connections: 32, rate })
+    const at = (share) => latencies[Math.floor(total * share)].toFixed(2)
+    process.stdout.write(`  ${name.padEnd(24)} p50 ${at(0.5)} ms, p99 ${at(0.99)} ms, p99.9 ${at(0.999)} ms\n`)
+  }
+}
+
+function reportMemory(contenders) {
+  process.stdout.write(`\nresident memory after all that\n`)
+  for (const { name, pid } of contenders) process.stdout.write(`  ${name.padEnd(24)} ${residentMegabytes(pid).toFixed(0)} MB\n`)
 }

@@ -1,9 +1,20 @@
-// Answers every request with 1 KB.
+// Answers every request with as many bytes as its query says (1 KB unless told), and echoes what WebSockets send.
 import { createServer } from "node:http"
+import { WebSocketServer } from "ws"
 
-const body = Buffer.alloc(1024, "x")
-const headers = { "content-type": "text/plain", "content-length": body.length }
-createServer((request, response) => {
+const answers = new Map()
+
+function answerOf(url) {
+  const size = Number(/[?&]bytes=(\d+)/.exec(url)?.[1] ?? 1024)
+  let answer = answers.get(size)
+  if (answer === undefined)
+    answers.set(size, (answer = { body: Buffer.alloc(size, "x"), headers: { "content-type": "text/plain", "content-length": size } }))
+  return answer
+}
+
+const server = createServer((request, response) => {
   request.resume()
+  const { body, headers } = answerOf(request.url)
   response.writeHead(200, headers).end(body)
-}).listen(Number(process.env.PORT), "127.0.0.1")
+}).listen(Number(process.env.PORT), "127.0.0.1", 4096)
+new WebSocketServer({ server, perMessageDeflate: false }).on("connection", (socket) => socket.on("message", (message) => socket.send(message)))
