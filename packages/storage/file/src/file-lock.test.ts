@@ -113,11 +113,18 @@ it.each([
   const mark = await ownMark()
   const clock = new ManualClock()
   writeFileSync(`${path}.lock`, JSON.stringify({ id: "x", ...mark, ...change }))
-  clock.timer(1000, () => appendFileSync(path, "more"))
+  let writes = true
+  const write = (): void => {
+    if (!writes) return
+    appendFileSync(path, "more")
+    clock.timer(1000, write)
+  }
+  clock.timer(1000, write)
   await expect(waitsFor(clock, opens(clock))).rejects.toMatchObject({
     code: "storage_unavailable",
     message: expect.stringContaining("another container"),
   })
+  writes = false
   writeFileSync(path, text)
   expect(await waitsFor(clock, opens(clock))).toBeGreaterThanOrEqual(8000)
   expect(existsSync(`${path}.lock`)).toBe(false)
