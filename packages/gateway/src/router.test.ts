@@ -79,8 +79,16 @@ it("fills in defaults and names routes by what they match", () => {
   expect(router.routes[8]).toMatchObject({ name: "POST /api/*", timeoutMs: 30_000, idleTimeoutMs: 60_000, attempts: 3, unreachableStatus: 502 })
 })
 
-it("stays fast with many routes", () => {
-  const many = compileRoutes(Array.from({ length: 20_000 }, (_, index) => route(`s${index}`, `/api/v${index % 7}/service-${index}`)))
-  expect(many.find("", "GET", "/api/v6/service-19998/items/1")?.service).toBe("s19998")
-  expect(many.find("", "GET", "/api/v6/service-19998x")).toBeUndefined()
+it.each([
+  ["paths", (index: number) => route(`s${index}`, `/api/v${index % 7}/service-${index}`), ["a.test", "/api/v6/service-19998/items/1"]],
+  ["hosts of one path", (index: number) => route(`s${index}`, "/", { host: `h${index}.test` }), ["h19998.test", "/items/1"]],
+  ["exact paths", (index: number) => route(`s${index}`, `/api/${index}`, { match: "exact-or-slash" }), ["a.test", "/api/19998/"]],
+] as const)("looks at one route of 20,000 %s", (_what, routeOf, [host, path]) => {
+  const many = compileRoutes(Array.from({ length: 20_000 }, (_, index) => routeOf(index)))
+  let looks = 0
+  for (const each of many.routes) Object.defineProperty(each, "methods", { get: () => void looks++ })
+  expect(many.find(host, "GET", path)?.service).toBe("s19998")
+  expect(looks).toBe(1)
+  expect(many.find(host, "GET", `/x${path}`)?.service).toBe(path === "/items/1" ? "s19998" : undefined)
+  expect(looks).toBe(path === "/items/1" ? 2 : 1)
 })
