@@ -20,6 +20,8 @@ export class Connections {
   readonly #clock: Clock
   /** What follows on these is not to be believed. */
   readonly #refused: WeakSet<Duplex> = new WeakSet()
+  /** Those that have not agreed on their encryption yet, by where they come from: node:tls makes a second socket of each. */
+  readonly #shaking: Map<string, Socket> = new Map()
   readonly #waiting: WeakMap<Duplex, Waiting> = new WeakMap()
 
   constructor(clock: Clock) {
@@ -39,6 +41,25 @@ export class Connections {
       relieved = now
       server.closeIdleConnections()
     })
+  }
+
+  /** A connection that begins its TLS handshake. */
+  shaking(socket: Socket): void {
+    const key = originKey(socket)
+    this.#shaking.set(key, socket)
+    socket.once("close", () => {
+      if (this.#shaking.get(key) === socket) this.#shaking.delete(key)
+    })
+  }
+
+  /** A connection that has ended its TLS handshake. */
+  shaken(socket: Socket): void {
+    this.#shaking.delete(originKey(socket))
+  }
+
+  /** Cuts connections that have not even agreed on their encryption; no server counts them as idle. */
+  cutShaking(): void {
+    for (const socket of this.#shaking.values()) socket.destroy()
   }
 
   /** Believes nothing more that comes on a connection. */
@@ -93,6 +114,8 @@ export class Connections {
     socket.resume()
   }
 }
+
+const originKey = ({ remoteAddress, remotePort }: Socket): string => `${remoteAddress} ${remotePort}`
 
 /** The answer that has a connection to itself at this moment. */
 export function answerUnderWay(socket: Duplex): ServerResponse | undefined {

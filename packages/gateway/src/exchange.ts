@@ -1,15 +1,14 @@
-import { type IncomingMessage, type ServerResponse, STATUS_CODES } from "node:http"
+import { type IncomingMessage, STATUS_CODES } from "node:http"
 import type { Socket } from "node:net"
 import type { Duplex } from "node:stream"
-import type { Pool, RetryBudget } from "@meshwork/client-sdk/pool"
-import { type Clock, MeshError, type Timer } from "@meshwork/contract"
+import { MeshError, type Timer } from "@meshwork/contract"
+import { accessEntry } from "./access-log.ts"
 import { Attempt, type AttemptListener, type Loss } from "./attempt.ts"
-import type { Backends } from "./backends.ts"
-import type { Admitted } from "./guard.ts"
-import { answerHead, answerTrailers, type ForwardHead } from "./headers.ts"
+import { certificateFault } from "./backends.ts"
+import type { ExchangeParts, RoutedRequest } from "./exchange-parts.ts"
+import { answerHead, answerTrailers } from "./headers.ts"
 import { readSmallBody } from "./request-body.ts"
 import { sendError } from "./replies.ts"
-import type { Route } from "./route-settings.ts"
 import { joinUpgraded } from "./upgrade.ts"
 
 const idempotent = new Set(["GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"])
@@ -19,36 +18,6 @@ const idleLooks = 4
 
 /** What node:http writes into no status line; undici reads reasons as UTF-8. */
 const unspeakable = /[^\t\x20-\x7e\x80-\xff]/
-
-/** What all exchanges of a gateway share. */
-export interface ExchangeParts {
-  clock: Clock
-  backends: Backends
-  connectTimeoutMs: number
-  /** How long a request waits for the first snapshot of its service, ms. */
-  firstSnapshotMs: number
-  finished(route: Route, status: number, ms: number): void
-  /** Whether the gateway is about to stop. */
-  closing(): boolean
-  /** Whether what the caller sent after the head is no HTTP. */
-  malformed(request: IncomingMessage): boolean
-}
-
-/** A request that found its route. */
-export interface RoutedRequest {
-  request: IncomingMessage
-  response: ServerResponse
-  route: Route
-  pool: Pool
-  /** Pays for repeats; the caller's own count too. */
-  budget: RetryBudget
-  admitted: Admitted
-  head: ForwardHead
-  /** The caller waits for 100 Continue. */
-  expectsContinue: boolean
-  /** The caller's socket, when it asks for an upgrade. */
-  upgrade?: { socket: Duplex; head: Buffer }
-}
 
 /** What `writeContinue` and its like are made of. */
 interface RawResponse {
@@ -66,6 +35,9 @@ export class Exchange implements AttemptListener {
   readonly #onDrain = (): void => this.#attempt?.resume()
   #attempt: Attempt | undefined
   #attempts = 0
+  /** Address of the latest attempt, and when it was made. */
+  #instance: string | undefined
+  #sentAt = 0
   #tried: Set<string> | undefined
   #body: Buffer | IncomingMessage | null = null
   /** Whether the body, if any, is there or can be streamed. */
@@ -132,6 +104,7 @@ export class Exchange implements AttemptListener {
     attempt.load = load
     this.#watchIdle()
     response.on("drain", this.#onDrain)
+    if (this.#parts.serverTiming) flat.push("server-timing", this.#serverTiming())
     response.writeHead(status, unspeakable.test(message) ? "" : message, flat)
   }
 
@@ -158,7 +131,7 @@ export class Exchange implements AttemptListener {
     this.#over = true
     response.detachSocket(upgrade.socket as never)
     joinUpgraded(upgrade, socket, headers, () => attempt.picked.done({ result: "success", latencyMs: attempt.latencyMs ?? 0 }))
-    this.#parts.finished(this.#routed.route, 101, this.#elapsed)
+    this.#report(101)
   }
 
   lost(attempt: Attempt, how: Loss, error: Error): void {
@@ -232,7 +205,9 @@ export class Exchange implements AttemptListener {
     const { request, admitted, head, route, upgrade } = this.#routed
     const { backends, connectTimeoutMs } = this.#parts
     this.#attempt = attempt
+    this.#instance = attempt.picked.endpoint.address
     const left = this.#left
+    this.#sentAt = this.#limitMs - left
     this.#watch(Math.min(connectTimeoutMs, left), () => this.#noConnection(attempt, left <= connectTimeoutMs))
     const path = route.stripPrefix ? stripped(admitted.target, route.path) : admitted.target
     const headers = head.headers.concat("x-request-timeout", (left / 1000).toFixed(5), "x-request-attempt", String(head.attempt + attempt.number - 1))
@@ -245,7 +220,7 @@ export class Exchange implements AttemptListener {
       ...(head.bindsConnection ? { reset: true } : {}),
     }
     try {
-      backends.of(attempt.picked.endpoint).dispatch(options, attempt)
+      backends.dispatch(attempt.picked.endpoint, options, attempt)
     } catch (error) {
       attempt.onResponseError(undefined, error as Error)
     }
@@ -272,7 +247,9 @@ export class Exchange implements AttemptListener {
   #unreachable(how: Loss, cause: Error): void {
     const { service, unreachableStatus } = this.#routed.route
     const code = how === "never-sent" ? "connection_failed" : "upstream_reset"
-    this.#fail(new MeshError(code, "Connection down for the backend", { cause, members: { service, attempts: this.#attempts } }), unreachableStatus)
+    const why = certificateFault(cause)
+    const members = { service, attempts: this.#attempts, ...(why === undefined ? {} : { why }) }
+    this.#fail(new MeshError(code, "Connection down for the backend", { cause, members }), unreachableStatus)
   }
 
   #late(): void {
@@ -298,6 +275,7 @@ export class Exchange implements AttemptListener {
     const { request, response } = this.#routed
     if (this.#over) return
     this.#finish(status)
+    if (this.#parts.serverTiming && !response.headersSent) response.setHeader("server-timing", this.#serverTiming())
     if (error.code === "aborted") response.destroy()
     else sendError(response, error, { status, accept: request.headers.accept, close: this.#routed.admitted.hasBody && !request.complete })
   }
@@ -336,7 +314,7 @@ export class Exchange implements AttemptListener {
       attempt.abort(new Error("the exchange is over"))
       attempt.picked.done({ result: this.#callersFault(status) ? "aborted" : "failure" })
     }
-    this.#parts.finished(this.#routed.route, status, this.#elapsed)
+    this.#report(status)
   }
 
   /** Whether an exchange ended for want of something of the caller's: time, bytes of its body, reading. No backend answers for that. */
@@ -358,7 +336,22 @@ export class Exchange implements AttemptListener {
     const latencyMs = attempt.latencyMs ?? this.#elapsed
     const result = status >= 500 ? "failure" : "success"
     attempt.picked.done(attempt.load === undefined ? { result, latencyMs } : { result, latencyMs, load: attempt.load })
-    this.#parts.finished(this.#routed.route, status, this.#elapsed)
+    this.#report(status)
+  }
+
+  #report(status: number): void {
+    const { route, request, client } = this.#routed
+    const ms = this.#elapsed
+    this.#parts.finished(route, status, ms)
+    this.#parts.access?.(accessEntry(request, { status, ms, client, route, instance: this.#instance, attempts: this.#attempts }))
+  }
+
+  /** Where the time until now went: with the instance that was tried last, and everything before it. */
+  #serverTiming(): string {
+    const ms = this.#elapsed
+    const before = this.#instance === undefined ? ms : this.#sentAt
+    const upstream = this.#instance === undefined ? "" : `, upstream;dur=${(ms - before).toFixed(1)}`
+    return `gateway;dur=${before.toFixed(1)}${upstream}${this.#attempts > 1 ? `, attempts;desc="${this.#attempts}"` : ""}`
   }
 
   get #elapsed(): number {

@@ -32,3 +32,24 @@ export function sendBody(response: ServerResponse, status: number, body: unknown
     .writeHead(status, { "content-type": type, "content-length": Buffer.byteLength(text) })
     .end(response.req.method === "HEAD" ? undefined : text)
 }
+
+interface Prebuilt {
+  headers: string[]
+  body: Buffer
+}
+
+const overloadedAnswers = new Map<string, Prebuilt>()
+
+/** Answers a request that is refused for the load: at a small part of what serving it would cost. `why` is one of few sentences. */
+export function sendOverloaded(response: ServerResponse, why: string, options: { close: boolean; accept: string | undefined }): void {
+  const error = (): MeshError => new MeshError("overloaded", `${why}; try again in a second`, { retryAfterMs: 1000 })
+  if (options.close || options.accept?.startsWith("text/plain")) return sendError(response, error(), options)
+  let answer = overloadedAnswers.get(why)
+  if (answer === undefined) {
+    const problem = toProblem(error())
+    const body = Buffer.from(JSON.stringify({ ...problem.body, status_code: problem.status, body: problem.body.detail }))
+    answer = { body, headers: Object.entries({ ...problem.headers, "content-length": String(body.length) }).flat() }
+    overloadedAnswers.set(why, answer)
+  }
+  response.writeHead(503, answer.headers).end(response.req.method === "HEAD" ? undefined : answer.body)
+}

@@ -48,8 +48,12 @@ export interface GatewaySettings {
   statsPath?: string
   /** Limit of one connect; default 1000. */
   connectTimeoutMs?: number
-  /** Requests in flight beyond which new ones are refused; default 10,000. */
+  /** Requests in flight beyond which new ones are refused, `low` ones from three quarters of it, `high` ones beyond a tenth more; default 10,000. */
   maxInFlight?: number
+  /** Standing lag of the event loop, ms, from which `low` requests are refused, and at ten times of it `normal` ones; default 20, 0 = never. */
+  maxLagMs?: number
+  /** Adds `Server-Timing` to answers: the time here and the time of the instance; default false. */
+  serverTiming?: boolean
   /** How long a route may wait for the first snapshot of its service; default 2000. */
   firstSnapshotMs?: number
   /** CIDR blocks or addresses whose `X-Forwarded-*` and `Forwarded` are believed; default none. */
