@@ -8,7 +8,7 @@ import type { AccessEntry } from "./access-log.ts"
 import { Backends, type BackendsOptions, type UpstreamTls } from "./backends.ts"
 import { closeServer } from "./close-server.ts"
 import { Connections } from "./connections.ts"
-import { dataPort, type KeyPair, tlsOffer } from "./data-port.ts"
+import { checkPair, dataPort, type KeyPair, tlsOffer } from "./data-port.ts"
 import { Entrance } from "./entrance.ts"
 import { type ExplainedRequest, type Explanation, explain } from "./explain.ts"
 import type { ExchangeParts } from "./exchange-parts.ts"
@@ -130,6 +130,7 @@ class HttpGateway implements Gateway {
   }
 
   setTls(pair: KeyPair): void {
+    checkPair(pair)
     if ("setSecureContext" in this.server) (this.server as SecureServer).setSecureContext({ ...pair, minVersion: tlsOffer.minVersion })
   }
 

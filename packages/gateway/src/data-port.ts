@@ -2,7 +2,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { createServer as createSecureServer, type ServerOptions } from "node:https"
 import type { Socket } from "node:net"
 import type { Duplex } from "node:stream"
-import type { TLSSocket } from "node:tls"
+import { createSecureContext, type TLSSocket } from "node:tls"
 import type { Connections } from "./connections.ts"
 import type { GatewaySettings } from "./route-settings.ts"
 
@@ -62,7 +62,15 @@ export function dataPort(settings: GatewaySettings, connections: Connections, to
 /** What is offered to every caller beside the pair; also when another pair takes its place. */
 export const tlsOffer = { minVersion: "TLSv1.2", ALPNProtocols: ["http/1.1"] } as const
 
-function secureServer(options: ServerOptions, connections: Connections): Server {
+/** Throws what node:tls says of a pair that is none, or does not fit together. */
+export function checkPair({ cert, key }: KeyPair): void {
+  // node:tls takes an empty text for "no certificate", and refuses every caller.
+  if (cert.trim() === "" || key.trim() === "") throw new Error(`the ${cert.trim() === "" ? "certificate" : "key"} is empty`)
+  createSecureContext({ cert, key })
+}
+
+function secureServer(options: ServerOptions & KeyPair, connections: Connections): Server {
+  checkPair(options)
   const server = createSecureServer({ ...options, ...tlsOffer })
   server.on("connection", (socket: Socket) => connections.shaking(socket))
   server.on("secureConnection", (socket: TLSSocket) => connections.shaken(socket))
