@@ -284,6 +284,33 @@ it("joins WebSocket connections, and passes a refusal on", async () => {
   await eventually(() => expect(made.inFlight).toBe(0))
 })
 
+it("joins any one protocol that a backend switches to, and none that hides HTTP", async () => {
+  const { port, server } = await backend((request, response) => response.end(`served, upgrade: ${request.headers.upgrade}`))
+  server.on("upgrade", (request, socket) => {
+    socket.write(`HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: ${request.headers.upgrade}\r\n\r\n`)
+    socket.pipe(socket)
+  })
+  const { port: edge, made } = await gateway([port])
+  const speak = (protocol: string, rest = ""): Promise<string> =>
+    new Promise((resolve, reject) => {
+      const socket = connect(edge, "127.0.0.1")
+      let received = ""
+      socket.write(`GET / HTTP/1.1\r\nhost: a\r\nconnection: Upgrade\r\nupgrade: ${protocol}\r\n${rest}\r\nearly`)
+      socket.on("data", (chunk) => {
+        received += String(chunk)
+        if (received.endsWith("early") || received.includes("served")) socket.end()
+      })
+      socket.on("close", () => resolve(received))
+      socket.on("error", reject)
+    })
+  for (const protocol of ["shop-feed/2", "tcp"]) {
+    expect(await speak(protocol)).toMatch(new RegExp(`^HTTP/1\\.1 101 [\\s\\S]*upgrade: ${protocol}\r\n[\\s\\S]*\r\nearly$`))
+  }
+  for (const protocol of ["h2c", "HTTP/2.0", "TLS/1.3", "tcp, shop-feed"]) expect(await speak(protocol)).toContain("served, upgrade: undefined")
+  expect(await speak("tcp", "content-length: 5\r\n")).toMatch(/^HTTP\/1\.1 400 /)
+  await eventually(() => expect(made.inFlight).toBe(0))
+})
+
 it("counts what it answered, by route", async () => {
   const { port } = await backend((request, response) => response.writeHead(Number(request.url?.slice(1))).end())
   const { url, made } = await gateway([port], { path: "/", match: "prefix" })

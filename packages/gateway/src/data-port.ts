@@ -5,6 +5,7 @@ import type { Duplex } from "node:stream"
 import { createSecureContext, type TLSSocket } from "node:tls"
 import type { Connections } from "./connections.ts"
 import type { GatewaySettings } from "./route-settings.ts"
+import { askedProtocol } from "./upgrade.ts"
 
 /** How long a client may take for a request head where nothing else is set, ms. */
 export const defaultHeadersTimeoutMs = 10_000
@@ -40,7 +41,7 @@ export function dataPort(settings: GatewaySettings, connections: Connections, to
     insecureHTTPParser: false,
     // More than one Host is the guard's business, which can say what is wrong.
     requireHostHeader: false,
-    shouldUpgradeCallback: (request: IncomingMessage) => request.headers.upgrade?.toLowerCase() === "websocket" && request.httpVersion === "1.1",
+    shouldUpgradeCallback: (request: IncomingMessage) => askedProtocol(request) !== undefined,
   }
   const server = pair === undefined ? createServer(options) : secureServer({ ...options, ...pair, handshakeTimeout: headersTimeoutMs }, connections)
   connections.bound(server, maxConnections)

@@ -16,6 +16,7 @@ import { onceKnown } from "./request-body.ts"
 import type { GatewaySettings, Route } from "./route-settings.ts"
 import type { RoutingTable } from "./routing-table.ts"
 import type { Stats } from "./stats.ts"
+import { askedProtocol } from "./upgrade.ts"
 
 /** What a request meets on its way in. */
 export interface EntranceParts {
@@ -34,7 +35,7 @@ export interface EntranceParts {
   access: ((entry: AccessEntry) => void) | undefined
 }
 
-type Upgrade = { socket: Duplex; head: Buffer }
+type Upgrade = { socket: Duplex; head: Buffer; protocol: string }
 
 /** The way of a request from the data port to its exchange: guard, router, load shedding; and the answers for those that do not get there. */
 export class Entrance {
@@ -83,7 +84,7 @@ export class Entrance {
       response.detachSocket(socket as never)
       connections.end(socket)
     })
-    this.handle(request, response, undefined, { socket, head })
+    this.handle(request, response, undefined, { socket, head, protocol: askedProtocol(request) ?? "" })
   }
 
   /** Goes on once the chunks of a request that must have no body turned out to be none. */

@@ -41,5 +41,5 @@ export interface RoutedRequest {
   /** The caller waits for 100 Continue. */
   expectsContinue: boolean
   /** The caller's socket, when it asks for an upgrade. */
-  upgrade?: { socket: Duplex; head: Buffer }
+  upgrade?: { socket: Duplex; head: Buffer; protocol: string }
 }

@@ -216,7 +216,7 @@ export class Exchange implements AttemptListener {
       method: request.method as "GET",
       headers,
       body: this.#body,
-      ...(upgrade ? { upgrade: "websocket" } : {}),
+      ...(upgrade ? { upgrade: upgrade.protocol } : {}),
       ...(head.bindsConnection ? { reset: true } : {}),
     }
     try {

@@ -87,7 +87,7 @@ const expectations = [
 ].map((value) => refuse(`Expect ${JSON.stringify(value)}`, post([`Expect: ${value}`, "Content-Length: 5"], "hello")))
 
 const switches = [
-  ...["h2c", "H2C", "h2c, websocket", "websocket, h2c", "TLS/1.0", "HTTP/2.0", "foo", "websocket/13"].map((protocol) =>
+  ...["h2c", "H2C", "h2c, websocket", "websocket, h2c", "TLS/1.0", "HTTP/2.0", "HTTP", "h3", "f oo", "foo/", "/13", ""].map((protocol) =>
     pass(`an offer of ${protocol}, not taken up`, request("GET", ["Connection: Upgrade", `Upgrade: ${protocol}`])),
   ),
   pass("an upgrade in two lines, not taken up", request("GET", ["Connection: Upgrade", "Upgrade: websocket", "Upgrade: h2c"])),
