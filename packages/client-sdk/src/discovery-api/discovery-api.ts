@@ -34,7 +34,8 @@ export interface ApiCallOptions {
 /** The native routes of a discovery server as typed calls, with fail-over. */
 export interface DiscoveryApi {
   /**
-   * Calls a route. Rejects with the error the server answered, or with `connection_failed` when none of the servers can be reached.
+   * Calls a route. Rejects with the error the server answered, or with `connection_failed` when none of the servers can be reached. Where a server
+   * answers 202, because its store does not take the heartbeat from there, the others are tried too.
    */
   call<N extends Exclude<RouteName, "watch">>(
     name: N,
@@ -82,10 +83,15 @@ export function createDiscoveryApi(options: DiscoveryApiOptions): DiscoveryApi {
   return {
     async call(name, parts, call = {}) {
       const failures: MeshError[] = []
+      let pending: { status: number; body: unknown } | undefined
       for (let step = 0; step < urls.length; step++) {
         const index = (preferred + step) % urls.length
         try {
           const reply = await send(urls[index] ?? "", name, parts, call)
+          if (reply.status === 202) {
+            pending ??= reply
+            continue
+          }
           preferred = index
           return reply as never
         } catch (thrown) {
@@ -94,6 +100,7 @@ export function createDiscoveryApi(options: DiscoveryApiOptions): DiscoveryApi {
           failures.push(error)
         }
       }
+      if (pending) return pending as never
       const [first] = failures
       if (failures.length === 1 && first) throw first
       throw new MeshError(first?.code ?? "connection_failed", failures.map((error) => error.message).join("; "), { cause: first })

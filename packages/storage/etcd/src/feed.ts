@@ -21,7 +21,7 @@ const tombstonesMs = 600_000
 const settleMs = 5000
 
 /** What the reader of a watch looks at by itself: where the store is. */
-type Look = { tick: true } | { store: { revision: number; epoch: string | undefined; at: number } } | { failed: string }
+type Look = { tick: true } | { store: { revision: number; epoch: string | undefined; at: number; known: number } } | { failed: string }
 
 interface Watching {
   /** When etcd last said anything, and when it was last known to have told everything. */
@@ -140,8 +140,10 @@ export class EtcdFeed {
     }
     if ("store" in item) {
       watch.looking = false
-      const { revision, epoch, at } = item.store
-      if (epoch !== this.#view.epoch || revision < this.#position) return this.#begin()
+      const { revision, epoch, at, known } = item.store
+      // The answer may come after changes that are younger than it: only what was known when it was asked for must be in it.
+      if (epoch !== this.#view.epoch) return this.#begin("its epoch is another one")
+      if (revision < known) return this.#begin(`it is at revision ${revision}, and was at ${known}`)
       if (now - watch.heardAt > patienceMs || now - watch.levelAt > patienceMs) return "over"
       this.#progress.ask(revision, at)
       stream.askProgress()
@@ -150,7 +152,7 @@ export class EtcdFeed {
     if (!("answer" in item)) return undefined
     watch.heardAt = now
     const { answer } = item
-    if (answer.canceled) return Number(answer.compact_revision) > 0 ? this.#begin() : "over"
+    if (answer.canceled) return Number(answer.compact_revision) > 0 ? this.#begin(`it was compacted up to ${answer.compact_revision}`) : "over"
     if (answer.created) {
       this.#progress.created(Number(answer.header.revision), now)
       return undefined
@@ -169,18 +171,20 @@ export class EtcdFeed {
     const changes: StorageChange[] = []
     let problems = false
     for (const { revision, events } of revisionsOf(answer)) {
-      if (!this.#progress.change(revision)) return this.#begin()
+      if (!this.#progress.change(revision))
+        return this.#begin(`it told of revision ${revision} after all up to ${this.#progress.trusted} had been told`)
       if (revision <= known) {
-        if (!events.every((event) => this.#view.covers(event))) return this.#begin()
+        if (!events.every((event) => this.#view.covers(event))) return this.#begin(`it had not told of revision ${revision} before`)
         continue
       }
       const result = this.#view.apply(events)
-      if (result.epochChanged) return this.#begin()
+      if (result.epochChanged) return this.#begin("its epoch was written anew")
       if (result.serversChanged) this.#options.serversChanged()
       problems ||= result.problemsChanged
       changes.push(...result.changes)
       if (result.orphans.length > 0) void removeOrphans(this.#options, result.orphans)
-      if (result.lost.length > 0 && !(await this.#putBack(result.lost, signal))) return this.#begin()
+      if (result.lost.length > 0 && !(await this.#putBack(result.lost, signal)))
+        return this.#begin("what was lost with its lease could not be put back")
     }
     this.#position = Math.max(this.#position, this.#progress.trusted)
     if (changes.length === 0 && !problems) return undefined
@@ -195,7 +199,8 @@ export class EtcdFeed {
   }
 
   /** Everything has to be read anew. */
-  #begin(): "over" {
+  #begin(why: string): "over" {
+    this.#options.log(`etcd is read anew: ${why}`)
     this.#anew = true
     return "over"
   }
@@ -204,9 +209,10 @@ export class EtcdFeed {
   async #look(stream: WatchStream<Look>): Promise<void> {
     const { connection, tree, clock } = this.#options
     const at = clock.monotonic()
+    const known = this.#position
     try {
       const answer = await connection.call((client, options) => client.kv.range({ key: Buffer.from(tree.epoch) }, options), lookLimitMs)
-      stream.inbox.push({ store: { revision: Number(answer.header.revision), epoch: answer.kvs[0]?.value.toString("utf8"), at } })
+      stream.inbox.push({ store: { revision: Number(answer.header.revision), epoch: answer.kvs[0]?.value.toString("utf8"), at, known } })
     } catch (error) {
       stream.inbox.push({ failed: MeshError.from(error).message })
     }

@@ -164,13 +164,12 @@ describe.skipIf(!hasEtcd())("hard times for an etcd of one member", { timeout: 6
     const tree = newTree()
     const { storage, follower, state, said } = await join(etcd.endpoints, tree)
     await storage.commit([put(sampleRecord("a", "kept"))])
-    await follower.until("a confirmation", () => follower.confirmations > 0)
-    // An etcd whose revision is lower, and whose tree has the same epoch: what a restored backup looks like.
-    const before = await etcd.content(tree)
-    await etcd.wipe()
-    for (const [key, value] of Object.entries(before)) await etcd.ctl("put", key, value)
+    await etcd.restoreBackupAfter(async () => {
+      await storage.commit([put(sampleRecord("a", "later"))])
+      await follower.until("both", () => follower.changes.length === 2)
+    })
     await follower.until("a reset", () => follower.resets.length > 0)
-    const reset = follower.resets.at(-1)
+    const [reset] = follower.resets
     expect(reset?.epoch).not.toBe(state.epoch)
     expect(reset?.records.map(({ record }) => record.id)).toEqual(["kept"])
     expect(said.join()).toMatch(/it was restored, and counts anew/)
@@ -184,48 +183,49 @@ describe.skipIf(!hasEtcd())("hard times for an etcd of three members", { timeout
   }, 60_000)
   afterAll(() => etcd.remove())
 
-  // On a machine with much else to do one of two servers was once seen to hear twenty changes fewer than the other: not understood yet.
-  it.skipIf(process.env["MESHWORK_LONG"] === undefined)(
-    "the leader is killed: commits go on, and everyone hears all of them in one order (MESHWORK_LONG=1)",
-    async () => {
-      const tree = `/test/${randomUUID()}`
-      const servers = [await join(etcd.endpoints, tree, "server-a"), await join([...etcd.endpoints].toReversed(), tree, "server-b")]
-      const [a, b] = servers
-      if (!a || !b) throw new Error("no servers")
-      const acknowledged: string[] = []
-      let going = true
-      const writing = (async () => {
-        for (let turn = 0; going; turn++) {
-          const id = `i${turn}`
-          const [result] = await a.storage.commit([put(sampleRecord("a", id))]).catch(() => [])
-          if (result?.ok) acknowledged.push(id)
-        }
-      })()
-      for (let kills = 0; kills < 2; kills++) {
-        await a.follower.until("more changes", () => acknowledged.length > 50 * (kills + 1))
-        const leader = await eventually(async () => {
-          const found = await etcd.leader()
-          if (found < 0) throw new Error("no leader")
-          return found
-        })
-        await etcd.members[leader]?.kill()
-        const then = acknowledged.length
-        await a.follower.until("changes after the kill", () => acknowledged.length > then + 20)
-        await etcd.members[leader]?.start()
+  it("the leader is killed: commits go on, and everyone hears all of them in one order", async () => {
+    const tree = `/test/${randomUUID()}`
+    const servers = [await join(etcd.endpoints, tree, "server-a"), await join([...etcd.endpoints].toReversed(), tree, "server-b")]
+    const [a, b] = servers
+    if (!a || !b) throw new Error("no servers")
+    const acknowledged: string[] = []
+    let going = true
+    const writing = (async () => {
+      for (let turn = 0; going; turn++) {
+        const id = `i${turn}`
+        const [result] = await a.storage.commit([put(sampleRecord("a", id))]).catch(() => [])
+        if (result?.ok) acknowledged.push(id)
       }
-      going = false
-      await writing
-      const last = acknowledged.at(-1) ?? ""
-      for (const { follower } of servers) await follower.until("the last one", () => follower.of("a", last).length > 0)
-      const order = (follower: StorageFollower) => follower.changes.map((change) => (change.op === "put" ? change.stored.version : change.revision))
-      expect(order(b.follower)).toEqual(order(a.follower))
-      const heard = new Set(a.follower.changes.map((change) => (change.op === "put" ? change.stored.record.id : "")))
-      expect(acknowledged.filter((id) => !heard.has(id))).toEqual([])
-      for (const { follower } of servers) {
-        expect([follower.resets, follower.present]).toEqual([[], ["server-a", "server-b"]])
-      }
-    },
-  )
+    })()
+    for (let kills = 0; kills < 2; kills++) {
+      await a.follower.until("more changes", () => acknowledged.length > 50 * (kills + 1))
+      const leader = await eventually(async () => {
+        const found = await etcd.leader()
+        if (found < 0) throw new Error("no leader")
+        return found
+      })
+      await etcd.members[leader]?.kill()
+      const then = acknowledged.length
+      await a.follower.until("changes after the kill", () => acknowledged.length > then + 20)
+      await etcd.members[leader]?.start()
+    }
+    going = false
+    await writing
+    const last = acknowledged.at(-1) ?? ""
+    for (const { follower } of servers) await follower.until("the last one", () => follower.of("a", last).length > 0)
+    // Whoever read everything anew was not told of each change: that comes first, with why.
+    expect(servers.map(({ follower, said }) => [follower.resets.length, said.filter((text) => /read anew|restored/.test(text))])).toEqual([
+      [0, []],
+      [0, []],
+    ])
+    const order = (follower: StorageFollower) => follower.changes.map((change) => (change.op === "put" ? change.stored.version : change.revision))
+    expect(order(b.follower)).toEqual(order(a.follower))
+    const heard = new Set(a.follower.changes.map((change) => (change.op === "put" ? change.stored.record.id : "")))
+    expect(acknowledged.filter((id) => !heard.has(id))).toEqual([])
+    for (const { follower } of servers) {
+      expect(follower.present).toEqual(["server-a", "server-b"])
+    }
+  })
 
   it("a member that lost the others is left for another one", async () => {
     const tree = `/test/${randomUUID()}`

@@ -44,6 +44,8 @@ export interface RealEtcd {
   leader(): Promise<number>
   /** Ends every member, and starts all of them without any data. */
   wipe(): Promise<void>
+  /** Makes a backup, waits for `meanwhile`, ends the one member there is and starts it with the backup. */
+  restoreBackupAfter(meanwhile: () => Promise<void>): Promise<void>
   /** Ends it and removes what it kept. */
   remove(): Promise<void>
 }
@@ -94,6 +96,16 @@ export async function startEtcd(count = 1): Promise<RealEtcd> {
     wipe: async () => {
       await killAll()
       for (let index = 0; index < count; index++) rmSync(join(folder, `m${index}`), { recursive: true, force: true })
+      await startAll()
+    },
+    restoreBackupAfter: async (meanwhile) => {
+      const backup = join(folder, "backup.db")
+      await ctl("snapshot", "save", backup)
+      await meanwhile()
+      await killAll()
+      rmSync(join(folder, "m0"), { recursive: true, force: true })
+      const first = ["--name", "m0", "--initial-cluster", cluster, "--initial-advertise-peer-urls", peers[0] ?? ""]
+      await etcdctl([], ["snapshot", "restore", backup, "--data-dir", join(folder, "m0"), ...first])
       await startAll()
     },
     remove: async () => {
