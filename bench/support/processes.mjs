@@ -1,5 +1,5 @@
 import { spawn, spawnSync } from "node:child_process"
-import { readFileSync } from "node:fs"
+import { readdirSync, readFileSync } from "node:fs"
 import { createServer } from "node:net"
 
 const ticksPerSecond = Number(spawnSync("getconf", ["CLK_TCK"], { encoding: "utf8" }).stdout) || 100
@@ -13,14 +13,14 @@ export async function startProgram(args, port, core, environment = {}) {
   child.stderr.on("data", (chunk) => {
     said = (said + chunk).slice(-4000)
   })
-  const limit = performance.now() + 15_000
+  const limit = performance.now() + 30_000
   for (;;) {
     if (child.exitCode !== null) throw new Error(`${args[0]} ended with ${child.exitCode}: ${said}`)
     if (await fetch(`http://127.0.0.1:${port}/`).then(drain, () => false)) break
     if (performance.now() > limit) throw new Error(`${args[0]} did not listen on ${port}: ${said}`)
     await new Promise((resolve) => setTimeout(resolve, 50))
   }
-  return { pid: child.pid, stop: () => end(child) }
+  return { pid: child.pid, stop: () => end(child), said: () => said }
 }
 
 async function drain(response) {
@@ -29,13 +29,23 @@ async function drain(response) {
 }
 
 function end(child) {
+  if (child.exitCode !== null || child.signalCode !== null) return Promise.resolve()
   const ended = new Promise((resolve) => child.on("exit", resolve))
   child.kill("SIGTERM")
   return ended
 }
 
-/** CPU time a process has used, in microseconds. */
+/** CPU time a process has used, in microseconds; exact where the kernel counts what each thread ran, else in ticks. */
 export function cpuMicros(pid) {
+  try {
+    const threads = readdirSync(`/proc/${pid}/task`)
+    return threads.reduce((sum, thread) => sum + Number(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, "utf8").split(" ")[0]), 0) / 1000
+  } catch {
+    return cpuMicrosByTicks(pid)
+  }
+}
+
+function cpuMicrosByTicks(pid) {
   const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1].split(" ")
   return ((Number(fields[11]) + Number(fields[12])) / ticksPerSecond) * 1e6
 }
