@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { parseArgs } from "node:util"
-import { median, sendRequests } from "./support/load.mjs"
+import { median, requestBytes, sendRequests } from "./support/load.mjs"
 import { cpuMicros, freePort, residentMegabytes, startProgram, startServer } from "./support/processes.mjs"
 import { configured, isInstalled, servers } from "./support/servers.mjs"
 import { sendMessages } from "./support/websockets.mjs"
@@ -28,6 +28,11 @@ const jobs = [
   { name: "GET 1 KB, 1,000 connections", total: 9000, connections: 1000, send: (load) => sendRequests({ ...load, path: "/api/orders/7" }) },
   { name: "WebSocket echo of 64 bytes", total: 9000, connections: 32, webSocket: true, send: (load) => sendMessages({ ...load, path: "/api/live" }) },
 ]
+
+function sendPosts(load) {
+  const post = requestBytes(load.port, { method: "POST", path: "/api/orders", body: Buffer.alloc(4096, "x") })
+  return sendRequests({ ...load, requestOf: () => post })
+}
 
 export async function run(args) {
   const { values } = parseArgs({ args, options: { quick: { type: "boolean" }, only: { type: "string" }, job: { type: "string" } } })

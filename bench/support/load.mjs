@@ -1,14 +1,12 @@
 import { connect } from "node:net"
 
 /**
- * Sends `total` requests over `connections` keep-alive connections, one at a time on each. Answers must carry Content-Length or end as chunked.
- * With `rate` (requests per second) they are due at fixed times, and a latency counts from when its request was due, however late it was sent.
- * Resolves to the number of answers other than 200, the sorted latencies in ms, and the time it took.
+ * Sends `total` requests over `connections` keep-alive connections, one at a time on each: GETs of a path, or what `requestOf` makes of a number.
+ * Answers must carry Content-Length or end as chunked. With `rate` (requests per second) they are due at fixed times, and a latency counts from when its request was due, however late it was sent.
+ * Resolves to the number of answers other than 2xx, the sorted latencies in ms, and the time it took.
  */
-export async function sendRequests({ port, path, total, connections, method = "GET", body, rate }) {
-  const content = body === undefined ? "" : `Content-Type: application/octet-stream\r\nContent-Length: ${body.length}\r\n`
-  const head = Buffer.from(`${method} ${path} HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\n${content}\r\n`)
-  const request = body === undefined ? head : Buffer.concat([head, body])
+export async function sendRequests({ port, path, total, connections, rate, requestOf }) {
+  const get = requestOf === undefined ? requestBytes(port, { path }) : undefined
   const latencies = new Float64Array(total)
   const sockets = await Promise.all(Array.from({ length: connections }, () => open(port)))
   let sent = 0
@@ -32,13 +30,13 @@ export async function sendRequests({ port, path, total, connections, method = "G
       }
       const send = () => {
         due = Math.min(due, performance.now())
-        socket.write(request)
+        socket.write(get ?? requestOf(slot))
       }
       socket.on("error", reject)
       socket.on("close", () => reject(new Error("connection closed")))
       socket.on("data", (chunk) => {
         if (!answer.read(chunk)) return
-        if (answer.status !== 200) failures++
+        if (answer.status < 200 || answer.status > 299) failures++
         latencies[slot] = performance.now() - due
         answer.reset()
         next()
@@ -49,6 +47,14 @@ export async function sendRequests({ port, path, total, connections, method = "G
   const seconds = (performance.now() - start) / 1000
   for (const socket of sockets) socket.removeAllListeners("close").destroy()
   return { failures, latencies: latencies.sort(), seconds }
+}
+
+/** A request as it goes over the wire; a body is bytes, or becomes JSON. */
+export function requestBytes(port, { method = "GET", path, body }) {
+  const head = `${method} ${path} HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\n`
+  if (body === undefined) return Buffer.from(`${head}\r\n`)
+  const [type, bytes] = Buffer.isBuffer(body) ? ["application/octet-stream", body] : ["application/json", Buffer.from(JSON.stringify(body))]
+  return Buffer.concat([Buffer.from(`${head}Content-Type: ${type}\r\nContent-Length: ${bytes.length}\r\n\r\n`), bytes])
 }
 
 function open(port) {

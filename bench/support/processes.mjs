@@ -18,14 +18,14 @@ export async function startServer({ command: own, environment }, port, core) {
   child.stderr.on("data", (chunk) => {
     said = (said + chunk).slice(-4000)
   })
-  const limit = performance.now() + 15_000
+  const limit = performance.now() + 30_000
   for (;;) {
     if (child.exitCode !== null) throw new Error(`${own.join(" ")} ended with ${child.exitCode}: ${said}`)
     if (await fetch(`http://127.0.0.1:${port}/`).then(drain, () => false)) break
     if (performance.now() > limit) throw new Error(`${own.join(" ")} did not listen on ${port}: ${said}`)
     await new Promise((resolve) => setTimeout(resolve, 50))
   }
-  return { pid: child.pid, stop: () => end(child) }
+  return { pid: child.pid, stop: () => end(child), said: () => said }
 }
 
 async function drain(response) {

@@ -1,0 +1,12 @@
+// Loaded before a program: on SIGUSR2 it collects its garbage and says on stderr what is left, in bytes.
+import { setFlagsFromString } from "node:v8"
+import { runInNewContext } from "node:vm"
+
+setFlagsFromString("--expose-gc")
+const collect = runInNewContext("gc")
+process.on("SIGUSR2", () => {
+  collect()
+  collect()
+  const { heapUsed, external } = process.memoryUsage()
+  process.stderr.write(`memory ${heapUsed} ${external}\n`)
+})
