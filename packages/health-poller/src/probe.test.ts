@@ -69,7 +69,12 @@ describe("HTTP probe", () => {
     const port = await http(() => {})
     const begin = performance.now()
     const said = "no answer within 0.2 s"
-    expect(await ask(port)).toEqual({ outcome: "unreachable", reason: `GET http://127.0.0.1:${port}/health got no answer within 0.2 s`, said, timedOut: true })
+    expect(await ask(port)).toEqual({
+      outcome: "unreachable",
+      reason: `GET http://127.0.0.1:${port}/health got no answer within 0.2 s`,
+      said,
+      timedOut: true,
+    })
     expect(performance.now() - begin).toBeGreaterThanOrEqual(195)
     expect(performance.now() - begin).toBeLessThan(450)
     await expect.poll(() => sockets.size).toBe(0)
