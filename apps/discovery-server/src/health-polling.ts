@@ -19,8 +19,8 @@ const retryMs = 1000
 
 /** The link between a registry and a poller. */
 export interface HealthPolling {
-  /** The latest probes of an instance, oldest first; empty where another server makes them. */
-  history(key: InstanceKey, limit?: number): Packet[]
+  /** The latest probes of an instance, oldest first, read as they are taken; empty where another server makes them. */
+  history(key: InstanceKey, limit?: number): Iterable<Packet>
   /** Where probing an instance stands; absent for one without a check, and where another server probes it. */
   state(key: InstanceKey): PollState | undefined
   /** How probing an instance goes, for whoever asks about it; absent for one without a check. */
@@ -84,7 +84,7 @@ class RegistryPolling implements HealthPolling {
     this.#refresh()
   }
 
-  history(key: InstanceKey, limit?: number): Packet[] {
+  history(key: InstanceKey, limit?: number): Iterable<Packet> {
     return this.#poller.history(key, limit)
   }
 

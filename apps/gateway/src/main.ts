@@ -21,7 +21,7 @@ export interface RunGatewayOptions extends MeshConfig {
   token?: string
   /** Whether discovery servers are told what was counted; default where a route needs one. */
   report?: boolean
-  /** Whether the discovery servers know the file's services too, and so are asked about them first; default false. */
+  /** Whether the discovery servers know the file's services too, and so are asked about them first; default as `gateway.registered`. */
   registered?: boolean
   /** Variables that say where Docker is; default those of this process. */
   env?: Readonly<Record<string, string | undefined>>
@@ -52,7 +52,7 @@ export async function runGateway(options: RunGatewayOptions): Promise<RunningGat
 
   const file = (ending: string): string => join(dataDirectory, `gateway-${port}.${ending}`)
   const paths = { snapshotPath: file("instances.json"), dockerSnapshotPath: file("containers.json") }
-  const { registered = false } = options
+  const { registered = options.gateway.registered } = options
   const services = await openServices({ config: options, registered, ...paths, env, clock, random, log })
   const routes = options.routes.map((route) => routeSettings(route, options))
   const gateway = createGateway({

@@ -46,6 +46,8 @@ const gatewaySchema = z.strictObject({
   adminPort: bindPort.default(8009),
   /** URLs of discovery servers, each without a trailing slash; empty = none is asked. */
   discovery: z.array(z.string()).default(["http://127.0.0.1:8008"]),
+  /** Whether these servers run on the same file, and so know its services too. */
+  registered: z.boolean().default(false),
   docker: dockerSchema.default(false),
   /** Limit of one connect. */
   connectTimeoutMs: milliseconds.default(1000),

@@ -1,10 +1,10 @@
 import { keyText, type Clock, type InstanceKey, type Random, type Timer } from "@meshwork/contract"
 import { firstDueMs, nextCycle } from "./cycle.ts"
 import { DueHeap } from "./due-heap.ts"
-import { HistoryBudget } from "./history-budget.ts"
 import { NetworkWatch } from "./network-watch.ts"
 import { OwnPauses } from "./own-pauses.ts"
 import type { Packet } from "./packet-ring.ts"
+import { PacketStore } from "./packet-store.ts"
 import { PartedEntries } from "./parted-entries.ts"
 import { PollEntry, sameProcess } from "./poll-entry.ts"
 import { pollState } from "./poll-state.ts"
@@ -32,7 +32,7 @@ class HealthPoller implements Poller {
   readonly #onVerdict: PollerOptions["onVerdict"]
   readonly #entries = new Map<string, PollEntry>()
   readonly #parted: PartedEntries
-  readonly #budget: HistoryBudget
+  readonly #store: PacketStore
   readonly #heap = new DueHeap<PollEntry>()
   readonly #queue: ProbeQueue<PollEntry>
   readonly #pauses: OwnPauses
@@ -51,8 +51,8 @@ class HealthPoller implements Poller {
     this.#random = options.random
     this.#onVerdict = options.onVerdict
     this.#probe = options.probe ?? createProbe({ clock, userAgent })
-    this.#budget = new HistoryBudget(historyBytes)
-    this.#parted = new PartedEntries((entry) => this.#budget.drop(entry.history))
+    this.#store = new PacketStore(historyBytes)
+    this.#parted = new PartedEntries((entry) => entry.history.clear())
     this.#troubles = new Troubles(options.onTrouble)
     const start = (entry: PollEntry) => this.#track(this.#run(entry))
     this.#queue = new ProbeQueue({ slots: concurrency, lingering, now: () => clock.monotonic(), start })
@@ -69,7 +69,7 @@ class HealthPoller implements Poller {
     for (const [key, target] of wanted) {
       const entry = this.#entries.get(key)
       if (entry === undefined) {
-        const created = this.#returning(key, target, now) ?? new PollEntry(target, now, this.#clock.now())
+        const created = this.#returning(key, target, now) ?? new PollEntry(target, now, this.#clock.now(), this.#store)
         this.#entries.set(key, created)
         this.#heap.put(created, now + firstDueMs(target.check, newcomers, this.#random))
       } else if (entry.update(target, now)) {
@@ -80,7 +80,7 @@ class HealthPoller implements Poller {
     this.#tick()
   }
 
-  history(key: InstanceKey, limit?: number): Packet[] {
+  history(key: InstanceKey, limit?: number): Iterable<Packet> {
     return this.#entries.get(keyText(key))?.history.packets(limit) ?? []
   }
 
@@ -99,7 +99,7 @@ class HealthPoller implements Poller {
       waiting: this.#queue.waiting,
       lateMs: Math.max(0, now - oldest),
       cutOffSince: since === undefined ? undefined : this.#clock.now() - (now - since),
-      historyBytes: this.#budget.bytes,
+      historyBytes: this.#store.bytes,
       probes: { ...this.#probes },
     }
   }
@@ -132,7 +132,7 @@ class HealthPoller implements Poller {
       entry.resume(target, now)
       return entry
     }
-    this.#budget.drop(entry.history)
+    entry.history.clear()
     return undefined
   }
 
@@ -215,7 +215,7 @@ class HealthPoller implements Poller {
     entry.hangs = result.timedOut === true
     if (!ok) entry.lastFailureAt = startedAt + Math.round(durationMs)
     this.#probes[outcome]++
-    this.#budget.record(entry.history, { startedAt, durationMs, outcome, ...(said === undefined ? {} : { said }) }, check.packetLimit)
+    entry.history.record({ startedAt, durationMs, outcome, ...(said === undefined ? {} : { said }) }, check.packetLimit)
     this.#troubles.fault(entry, outcome === "fault" ? result.reason : undefined)
     const step = nextCycle(check, entry.failed, ok, this.#random)
     entry.failed = step.next === "retry" ? step.failed : 0

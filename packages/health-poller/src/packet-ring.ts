@@ -1,3 +1,4 @@
+import { type BlockOwner, type PacketStore, packetsPerBlock } from "./packet-store.ts"
 import type { ProbeOutcome } from "./probe.ts"
 import { TextTable } from "./text-table.ts"
 
@@ -15,26 +16,30 @@ const textUnit = 4
 const durationUnit = 1024
 const maxDurationMs = 2 ** 22 - 1
 const maxGapMs = 2 ** 32 - 1
-export const packetBytes = 8
-const leastCapacity = 8
 
 /** The last packets of one target, eight bytes each and every different text once: the gap to the start before, then the rest in one word. */
-export class PacketRing {
-  #words = new Uint32Array(leastCapacity * 2)
-  #head = 0
+export class PacketRing implements BlockOwner {
+  readonly #store: PacketStore
+  /** Oldest first; all but the last are full. */
+  readonly #blocks: number[] = []
+  /** How many packets of the oldest block are forgotten. */
+  #skipped = 0
   #count = 0
   #active = 0
   #faults = 0
+  /** How many packets there ever were. */
+  #recorded = 0
   #lastStart = 0
-  readonly #texts = new TextTable()
+  /** From the start of the oldest packet to that of the latest, ms. */
+  #span = 0
+  #texts: TextTable | undefined
+
+  constructor(store: PacketStore) {
+    this.#store = store
+  }
 
   get size(): number {
     return this.#count
-  }
-
-  /** Memory it holds, about. */
-  get bytes(): number {
-    return this.#words.byteLength + this.#texts.bytes
   }
 
   /** Share of successful probes in steps of 0.05, own faults left out; 1 before the first one. */
@@ -45,77 +50,109 @@ export class PacketRing {
 
   /** The latest packet. */
   get last(): Packet | undefined {
-    return this.packets(1)[0]
+    return this.#count === 0 ? undefined : this.#packet(this.#count - 1, this.#lastStart)
   }
 
   /** Adds a packet, forgetting the oldest beyond `limit` (at least 1). */
   record({ startedAt, durationMs, outcome, said }: Packet, limit: number): void {
     const most = Math.max(1, limit)
     while (this.#count >= most) this.#forgetOldest()
-    if (this.#capacity > Math.max(leastCapacity, most * 2)) this.#resize(most)
-    else if (this.#count === this.#capacity) this.#resize(Math.min(most, Math.ceil(this.#capacity * 1.5)))
-    const slot = this.#slot(this.#count)
-    const gap = this.#count === 0 ? 0 : startedAt - this.#lastStart
+    if ((this.#skipped + this.#count) % packetsPerBlock === 0 && !this.#grow()) return
     const number = outcomes.indexOf(outcome)
-    this.#words[slot] = within(gap, maxGapMs)
-    this.#words[slot + 1] = number + this.#texts.add(said) * textUnit + within(durationMs, maxDurationMs) * durationUnit
+    const gap = this.#count === 0 ? 0 : within(startedAt - this.#lastStart, maxGapMs)
+    const text = said === undefined ? 0 : (this.#texts ??= new TextTable(this.#store)).add(said)
+    const slot = this.#skipped + this.#count
+    this.#write(slot, 0, gap)
+    this.#write(slot, 1, number + text * textUnit + within(durationMs, maxDurationMs) * durationUnit)
     this.#lastStart = startedAt
+    this.#span += gap
     this.#count++
+    this.#recorded++
     this.#tally(number, 1)
   }
 
-  /** Forgets the oldest packets until it holds no more than `bytes`, or only the latest. */
-  shrinkTo(bytes: number): void {
-    const room = Math.max(1, Math.floor((bytes - this.#texts.bytes) / packetBytes))
-    while (this.#count > room) this.#forgetOldest()
-    if (this.#capacity > room) this.#resize(room)
-  }
-
-  /** The latest packets, oldest first. */
-  packets(limit: number = this.#count): Packet[] {
-    const found: Packet[] = []
-    let startedAt = this.#lastStart
-    for (let index = this.#count - 1; index >= 0 && found.length < limit; index--) {
-      const slot = this.#slot(index)
-      const word = this.#words[slot + 1] ?? 0
-      const said = this.#texts.text(Math.floor((word % durationUnit) / textUnit))
-      const outcome = outcomes[word % textUnit] ?? "fault"
-      found.push({ startedAt, durationMs: Math.floor(word / durationUnit), outcome, ...(said === undefined ? {} : { said }) })
-      startedAt -= this.#words[slot] ?? 0
+  /** The latest packets, oldest first. What is forgotten while they are read is left out, what is recorded meanwhile too. */
+  *packets(limit: number = this.#count): Generator<Packet> {
+    const end = this.#recorded
+    let position = end - Math.min(limit, this.#count)
+    let startedAt = this.#lastStart - this.#span
+    for (let index = 1; index <= this.#index(position); index++) startedAt += this.#word(this.#skipped + index, 0)
+    while (position < end) {
+      yield this.#packet(this.#index(position), startedAt)
+      const index = this.#index(++position)
+      if (index > 0) startedAt += this.#word(this.#skipped + index, 0)
+      else {
+        position -= index
+        startedAt = this.#lastStart - this.#span
+      }
     }
-    return found.toReversed()
   }
 
-  get #capacity(): number {
-    return this.#words.length / 2
+  /** Forgets everything, and gives its memory back. */
+  clear(): void {
+    while (this.#count > 0) this.#forgetOldest()
+    for (const block of this.#blocks) this.#store.release(block, false)
+    this.#blocks.length = 0
+    this.#skipped = 0
+    this.#texts = undefined
   }
 
-  #slot(index: number): number {
-    return ((this.#head + index) % this.#capacity) * 2
+  loseOldestBlock(): void {
+    const kept = this.#skipped + this.#count - packetsPerBlock
+    // The last packet of a block takes the block itself with it, which is gone already.
+    while (this.#count > kept) this.#dropOldest()
+    this.#skipped = 0
+    this.#blocks.shift()
+  }
+
+  #index(position: number): number {
+    return position - (this.#recorded - this.#count)
+  }
+
+  /** False where there are more histories than blocks. */
+  #grow(): boolean {
+    const full = this.#blocks.at(-1)
+    if (full !== undefined) this.#store.seal(full)
+    const block = this.#store.allocate(this)
+    if (block !== undefined) this.#blocks.push(block)
+    return block !== undefined
+  }
+
+  #packet(index: number, startedAt: number): Packet {
+    const word = this.#word(this.#skipped + index, 1)
+    const said = this.#texts?.text(Math.floor((word % durationUnit) / textUnit))
+    const outcome = outcomes[word % textUnit] ?? "fault"
+    return { startedAt, durationMs: Math.floor(word / durationUnit), outcome, ...(said === undefined ? {} : { said }) }
+  }
+
+  #word(slot: number, half: 0 | 1): number {
+    return this.#store.word(this.#blocks[Math.floor(slot / packetsPerBlock)] ?? -1, (slot % packetsPerBlock) * 2 + half)
+  }
+
+  #write(slot: number, half: 0 | 1, value: number): void {
+    this.#store.write(this.#blocks[Math.floor(slot / packetsPerBlock)] ?? -1, (slot % packetsPerBlock) * 2 + half, value)
   }
 
   #forgetOldest(): void {
-    const word = this.#words[this.#head * 2 + 1] ?? 0
+    this.#dropOldest()
+    if (this.#skipped < packetsPerBlock) return
+    this.#skipped = 0
+    const block = this.#blocks.shift()
+    if (block !== undefined) this.#store.release(block, this.#blocks.length > 0)
+  }
+
+  #dropOldest(): void {
+    const word = this.#word(this.#skipped, 1)
     this.#tally(word % textUnit, -1)
-    this.#texts.drop(Math.floor((word % durationUnit) / textUnit))
-    this.#head = (this.#head + 1) % this.#capacity
+    this.#texts?.drop(Math.floor((word % durationUnit) / textUnit))
     this.#count--
+    this.#skipped++
+    this.#span = this.#count === 0 ? 0 : this.#span - this.#word(this.#skipped, 0)
   }
 
   #tally(outcome: number, step: number): void {
     if (outcomes[outcome] === "active") this.#active += step
     if (outcomes[outcome] === "fault") this.#faults += step
-  }
-
-  #resize(capacity: number): void {
-    const next = new Uint32Array(Math.max(this.#count, capacity) * 2)
-    for (let index = 0; index < this.#count; index++) {
-      const from = this.#slot(index)
-      next[index * 2] = this.#words[from] ?? 0
-      next[index * 2 + 1] = this.#words[from + 1] ?? 0
-    }
-    this.#words = next
-    this.#head = 0
   }
 }
 

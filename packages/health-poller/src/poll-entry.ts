@@ -3,6 +3,7 @@ import { explainVerdict, type VerdictFacts } from "./explain-verdict.ts"
 import { type Flapping, halfLifeMs, heldForMs, nextFlapping, penaltyAt, steady } from "./flap-damping.ts"
 import { type HealthState, nextHealth } from "./next-health.ts"
 import { PacketRing } from "./packet-ring.ts"
+import type { PacketStore } from "./packet-store.ts"
 import type { PollTarget, Verdict } from "./poller.ts"
 import type { ProbeResult } from "./probe.ts"
 
@@ -23,7 +24,7 @@ export class PollEntry implements Due {
   doubtedSince: number | undefined
   /** The probe under way; an answer to any other one is too late to count. */
   running: AbortController | undefined
-  readonly history: PacketRing = new PacketRing()
+  readonly history: PacketRing
   /** Unix ms since when it is polled. */
   readonly since: number
   /** Unix ms of the last probe that was no success. */
@@ -35,9 +36,10 @@ export class PollEntry implements Due {
   #flapping: Flapping = steady
   #reported: { status: string; availability: number | undefined; at: number }
 
-  /** @param now monotonic, @param wall Unix ms */
-  constructor(target: PollTarget, now: number, wall: number) {
+  /** @param now monotonic, @param wall Unix ms, @param store where its history is kept */
+  constructor(target: PollTarget, now: number, wall: number, store: PacketStore) {
     this.target = target
+    this.history = new PacketRing(store)
     this.since = wall
     const { status } = target.health
     this.#health = { status, passed: 0, failed: 0 }

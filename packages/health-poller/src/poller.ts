@@ -73,8 +73,8 @@ export interface PollerStatistics {
 export interface Poller {
   /** Replaces all targets; unchanged ones keep their schedule and history, a new boot is probed at once. */
   sync(targets: readonly PollTarget[]): void
-  /** The latest probes of a target, oldest first; empty for an unknown one. */
-  history(key: InstanceKey, limit?: number): Packet[]
+  /** The latest probes of a target, oldest first, read from the history as they are taken; empty for an unknown target. */
+  history(key: InstanceKey, limit?: number): Iterable<Packet>
   state(key: InstanceKey): PollState | undefined
   statistics(): PollerStatistics
   /** Ends every probe under way. Idempotent. */

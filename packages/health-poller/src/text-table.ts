@@ -1,3 +1,5 @@
+import type { PacketStore } from "./packet-store.ts"
+
 /** Different texts at once; what comes beyond is lost. */
 const mostTexts = 254
 const lost = 255
@@ -10,8 +12,12 @@ export class TextTable {
   readonly #entries: ({ text: string; uses: number } | undefined)[] = []
   readonly #numbers = new Map<string, number>()
   readonly #free: number[] = []
-  /** Memory it holds, about. */
-  bytes = 0
+  readonly #store: PacketStore
+
+  /** @param store whose memory the texts take */
+  constructor(store: PacketStore) {
+    this.#store = store
+  }
 
   /** The number of a text, with one more use of it. */
   add(text: string | undefined): number {
@@ -22,11 +28,10 @@ export class TextTable {
       entry.uses++
       return number
     }
-    if (this.#numbers.size >= mostTexts) return lost
+    if (this.#numbers.size >= mostTexts || !this.#store.takeText(text.length + overheadBytes)) return lost
     const fresh = this.#free.pop() ?? this.#numbers.size + 1
     this.#entries[fresh] = { text, uses: 1 }
     this.#numbers.set(text, fresh)
-    this.bytes += text.length + overheadBytes
     return fresh
   }
 
@@ -41,6 +46,6 @@ export class TextTable {
     this.#entries[number] = undefined
     this.#numbers.delete(entry.text)
     this.#free.push(number)
-    this.bytes -= entry.text.length + overheadBytes
+    this.#store.giveText(entry.text.length + overheadBytes)
   }
 }

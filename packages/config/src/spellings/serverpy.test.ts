@@ -128,6 +128,17 @@ describe("ServerPy's file", () => {
     expect(parse({ "meta-info": { request_processor_port: 9001 }, a: plain })).toMatchObject({ discovery: { port: 8008 }, gateway: { port: 9001 } })
   })
 
+  it("keeps the admin port out of the way of the file's own", () => {
+    const ports = (discovery: number, processor: number) =>
+      parse({ "meta-info": { discovery_server_port: discovery, request_processor_port: processor }, a: plain }).gateway.adminPort
+    expect([ports(8008, 8001), ports(8009, 8001), ports(8008, 8009), ports(8009, 8010)]).toEqual([8009, 8010, 8010, 8011])
+  })
+
+  it("asks the discovery server of the same file about its services first", () => {
+    expect(parse({ a: plain }).gateway.registered).toBe(true)
+    expect(parse("services: { a: { instances: [a:1] } }").gateway.registered).toBe(false)
+  })
+
   it("fills in what a polling leaves out", () => {
     expect(instancesOf({})[0]?.check).toEqual({
       method: "ping",

@@ -9,6 +9,7 @@ const optional = z.exactOptional
 const reserved = "meta-info"
 const host = "127.0.0.1"
 const usual = { discovery: 8008, processor: 8001 }
+const adminPorts = [8009, 8010, 8011]
 
 const port = value("a port from 1 to 65535, or 0 for a free one", (found) =>
   typeof found === "number" && Number.isInteger(found) && found >= 0 && found <= 65_535 ? found : undefined,
@@ -47,13 +48,17 @@ function refuse(context: z.core.ParsePayload, path: (string | number)[], message
 
 function modelOf(services: ReadonlyMap<string, ServerPyService>, meta: MetaInfo): MeshConfigInput {
   const discoveryPort = meta.discovery_server_port ?? usual.discovery
+  const port = meta.request_processor_port ?? usual.processor
   return {
     discovery: { host, port: discoveryPort, name: meta.discovery_server_name ?? "Discovery Server" },
     gateway: {
       host,
-      port: meta.request_processor_port ?? usual.processor,
+      port,
+      // The original had no third port, so whatever its file asks for comes first.
+      adminPort: adminPorts.find((free) => free !== port && free !== discoveryPort) ?? 0,
       name: meta.request_processor_name ?? "Request Processor",
       discovery: [localUrl(host, discoveryPort)],
+      registered: true,
       rootAnswer: { status: "Success" },
       noRouteMembers: { status: "No API found with provided endpoint" },
     },

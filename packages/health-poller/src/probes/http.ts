@@ -6,6 +6,8 @@ import { connectFailure, errorCode, heardOver, silentFrom } from "../connect-fai
 import { calledOff, type ProbeKind, type ProbeResult, type ProbeTarget } from "../probe.ts"
 
 const maxBodyBytes = 64 * 1024
+/** Nobody hears of it: by then the result is known. */
+const over = new Error("the probe is over")
 /** How an open connection ends without a word; every other error is about what was said over it. */
 const lostConnection = new Set(["UND_ERR_SOCKET", "ECONNRESET", "EPIPE", "ETIMEDOUT", "ECONNABORTED", "EHOSTUNREACH", "ENETUNREACH", "ENETDOWN"])
 
@@ -168,8 +170,9 @@ class HttpProbe implements Dispatcher.DispatchHandler {
     this.#resolve = undefined
     this.#limit.cancel()
     this.#signal.removeEventListener("abort", this.#abort)
+    // The client first, and with an error that is there: else undici makes one of its own for every probe, stack, both addresses and all.
+    this.#client?.destroy(over, () => {})
     this.#socket?.destroy()
-    this.#client?.destroy().catch(() => {})
     resolve({ ...this.#network, ...result })
   }
 }

@@ -79,11 +79,15 @@ function* instanceTexts({ polling }: StatisticsSource, instance: Instance, limit
     last_failure: localTime(state?.lastFailureAt),
   }
   yield `${JSON.stringify(head).slice(0, -1)},"stats_packets":[`
-  const packets = polling.history(key, limit)
-  for (let from = 0; from < packets.length; from += packetsAtOnce) {
-    const slice = packets.slice(from, from + packetsAtOnce).map(packetText)
-    yield `${from === 0 ? "" : ","}${slice.join(",")}`
+  let separator = ""
+  let some: string[] = []
+  for (const packet of polling.history(key, limit)) {
+    if (some.push(packetText(packet)) < packetsAtOnce) continue
+    yield separator + some.join(",")
+    separator = ","
+    some = []
   }
+  if (some.length > 0) yield separator + some.join(",")
   yield `],"packet_limit":${check?.packetLimit}${other === undefined ? "" : `,"polled_by":${JSON.stringify(other)}`}}`
 }
 
