@@ -50,7 +50,7 @@ it("shows every instance with what speaks for and against it", async () => {
   source.set("api", [fakeInstance("api", 1), { ...fakeInstance("api", 2), standing: "draining", why: "draining since noon" }], 0)
   const pool = createPool({ service: "api", source })
   await pool.ready()
-  const explanation = explain(compileRoutes(routes), { method: "GET", path: "/api" }, () => pool)
+  const explanation = explain(compileRoutes(routes), { method: "GET", path: "/api" }, { poolOf: () => pool })
   expect(explanation.instances).toMatchObject([
     { address: "127.0.0.1:1", standing: "serving", eligible: true, in_flight: 0 },
     { address: "127.0.0.1:2", standing: "draining", why: "draining since noon", eligible: false },
