@@ -88,7 +88,7 @@ export function explain(router: Router, request: ExplainedRequest, { poolOf, set
   const others = router.routes.length - matching.length
   if (winner === undefined) {
     const why = matching.length === 0 ? "no route has this path" : "the routes of this path are for other hosts or methods"
-    return { ...base, considered, others, outcome: `no route: ${why}; ${answerWithoutRoute(method, path, settings)}` }
+    return { ...base, considered, others, outcome: `no route: ${why}${answerWithoutRoute(method, path, settings)}` }
   }
   const found = { ...base, route: winner.name, service: winner.service, upstream_path: upstreamPath(winner, admitted.target), considered, others }
   const pool = poolOf?.(winner)
@@ -111,8 +111,8 @@ export function explain(router: Router, request: ExplainedRequest, { poolOf, set
 }
 
 function answerWithoutRoute(method: string, path: string, { rootAnswer, defaultResponse }: GatewaySettings): string {
-  if (rootAnswer !== undefined && path === "/" && method === "GET") return "answered with 200 and the answer for the root"
-  return defaultResponse === undefined ? "answered with 404" : `answered with ${defaultResponse.statusCode}, the default response`
+  if (rootAnswer !== undefined && path === "/" && method === "GET") return "; answered with 200 and the answer for the root"
+  return defaultResponse === undefined ? "" : `; answered with ${defaultResponse.statusCode}, the default response`
 }
 
 function outcomeOf({ service, balancer }: Route, instances: readonly InstanceVerdict[]): string {
