@@ -168,7 +168,7 @@ class HttpGateway implements Gateway {
   }
 
   explain(request: ExplainedRequest): Explanation {
-    return explain(this.#table.router, request, (route) => this.poolOf(route))
+    return explain(this.#table.router, request, { poolOf: (route) => this.poolOf(route), settings: this.#settings })
   }
 
   counts(): RouteCounts[] {

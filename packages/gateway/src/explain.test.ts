@@ -25,6 +25,32 @@ test.each([
   expect(explain(compileRoutes(routes), request)).toMatchObject({ refused: null, route, service, upstream_path: upstream })
 })
 
+test.each([
+  { method: "GET", path: "/stats", settings: {}, outcome: "no route: no route has this path" },
+  {
+    method: "GET",
+    path: "/stats?x",
+    settings: { statsPath: "/stats" },
+    outcome: "answered with the statistics of the gateway, before any route is asked",
+  },
+  { method: "POST", path: "/stats", settings: { statsPath: "/stats" }, outcome: "no route: no route has this path" },
+  {
+    method: "GET",
+    path: "/",
+    settings: { rootAnswer: 1 },
+    outcome: "no route: no route has this path; answered with 200 and the answer for the root",
+  },
+  { method: "PUT", path: "/", settings: { rootAnswer: 1 }, outcome: "no route: no route has this path" },
+  {
+    method: "GET",
+    path: "/x",
+    settings: { rootAnswer: 1, defaultResponse: { statusCode: 403, body: "" } },
+    outcome: "no route: no route has this path; answered with 403, the default response",
+  },
+])("$method $path of a gateway with $settings: $outcome", ({ outcome, settings, ...request }) => {
+  expect(explain(compileRoutes(routes), request, { settings }).outcome).toBe(outcome)
+})
+
 it("says why each route of the path wins or loses", () => {
   const { considered, others } = explain(compileRoutes(routes), { method: "GET", path: "/api/orders/health" })
   expect(others).toBe(0)
@@ -50,7 +76,7 @@ it("shows every instance with what speaks for and against it", async () => {
   source.set("api", [fakeInstance("api", 1), { ...fakeInstance("api", 2), standing: "draining", why: "draining since noon" }], 0)
   const pool = createPool({ service: "api", source })
   await pool.ready()
-  const explanation = explain(compileRoutes(routes), { method: "GET", path: "/api" }, () => pool)
+  const explanation = explain(compileRoutes(routes), { method: "GET", path: "/api" }, { poolOf: () => pool })
   expect(explanation.instances).toMatchObject([
     { address: "127.0.0.1:1", standing: "serving", eligible: true, in_flight: 0 },
     { address: "127.0.0.1:2", standing: "draining", why: "draining since noon", eligible: false },

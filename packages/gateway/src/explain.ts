@@ -1,6 +1,6 @@
 import type { Pool } from "@meshwork/client-sdk/pool"
 import { admit } from "./guard.ts"
-import type { Route } from "./route-settings.ts"
+import type { GatewaySettings, Route } from "./route-settings.ts"
 import type { Router } from "./router.ts"
 
 const shown = 50
@@ -58,8 +58,15 @@ export interface Explanation {
   outcome: string
 }
 
-/** Says what the data plane would do with a request. `poolOf` is left out where there is no running gateway to ask. */
-export function explain(router: Router, request: ExplainedRequest, poolOf?: (route: Route) => Pool): Explanation {
+export interface ExplainOptions {
+  /** Left out where there is no running gateway to ask. */
+  poolOf?: (route: Route) => Pool
+  /** What the gateway answers by itself. */
+  settings?: GatewaySettings
+}
+
+/** Says what the data plane would do with a request. */
+export function explain(router: Router, request: ExplainedRequest, { poolOf, settings = {} }: ExplainOptions = {}): Explanation {
   const { method, path: target, host: authority = "localhost" } = request
   const admitted = admit({ method, url: target, httpVersion: "1.1", rawHeaders: ["Host", authority] })
   const base = { method, host: authority, path: target, refused: null, route: null, service: null, upstream_path: null, instances: null }
@@ -67,13 +74,21 @@ export function explain(router: Router, request: ExplainedRequest, poolOf?: (rou
     return { ...base, refused: admitted, considered: [], others: router.routes.length, outcome: `refused with 400: ${admitted}` }
   }
   const { host, path } = admitted
+  if (method === "GET" && path === settings.statsPath) {
+    return {
+      ...base,
+      considered: [],
+      others: router.routes.length,
+      outcome: "answered with the statistics of the gateway, before any route is asked",
+    }
+  }
   const winner = router.find(host, method, path)
   const matching = router.routes.filter((route) => pathMatches(route, path))
   const considered = matching.slice(0, shown).map((route) => verdictOf(route, winner, { host, method }))
   const others = router.routes.length - matching.length
   if (winner === undefined) {
     const why = matching.length === 0 ? "no route has this path" : "the routes of this path are for other hosts or methods"
-    return { ...base, considered, others, outcome: `no route: ${why}` }
+    return { ...base, considered, others, outcome: `no route: ${why}${answerWithoutRoute(method, path, settings)}` }
   }
   const found = { ...base, route: winner.name, service: winner.service, upstream_path: upstreamPath(winner, admitted.target), considered, others }
   const pool = poolOf?.(winner)
@@ -93,6 +108,11 @@ export function explain(router: Router, request: ExplainedRequest, poolOf?: (rou
     }),
   )
   return { ...found, instances, outcome: outcomeOf(winner, instances) }
+}
+
+function answerWithoutRoute(method: string, path: string, { rootAnswer, defaultResponse }: GatewaySettings): string {
+  if (rootAnswer !== undefined && path === "/" && method === "GET") return "; answered with 200 and the answer for the root"
+  return defaultResponse === undefined ? "" : `; answered with ${defaultResponse.statusCode}, the default response`
 }
 
 function outcomeOf({ service, balancer }: Route, instances: readonly InstanceVerdict[]): string {

@@ -10,6 +10,7 @@ export const availability: BalancerFactory = (chance): Balancer => {
   let known: readonly Weighted[] = []
   let best: readonly Weighted[] = []
   return {
+    among: mostAvailable,
     pick(candidates, options) {
       if (candidates !== known) {
         known = candidates

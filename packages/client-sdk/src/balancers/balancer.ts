@@ -19,6 +19,8 @@ export interface Weighted {
 export interface Balancer {
   /** One of `candidates`, which is not empty. The same array until something changed. */
   pick(candidates: readonly Weighted[], options: PickOptions): Weighted
+  /** Those of `candidates` of which it would choose one; left out by a balancer that leaves none out. */
+  readonly among?: (candidates: readonly Weighted[]) => readonly Weighted[]
 }
 
 /** Makes the balancer of one pool. */

@@ -106,7 +106,7 @@ class SourcedPool implements Pool {
 
   candidates(): Candidate[] {
     const now = this.#clock.monotonic()
-    const eligible = new Set(this.#tiers.map((tier) => this.#usable(tier, {}, now)).find((tier) => tier.length > 0))
+    const eligible = new Set<object>(this.#eligible(now))
     return [...this.#endpoints.values()].map((endpoint) => ({
       endpoint,
       weight: endpoint.weight,
@@ -124,6 +124,13 @@ class SourcedPool implements Pool {
     this.#endpoints.clear()
     this.#tiers = []
     this.#arrived(false)
+  }
+
+  /** Those of which `pick` takes one now. */
+  #eligible(now: number): readonly object[] {
+    const usable = this.#tiers.map((tier) => this.#usable(tier, {}, now)).find((tier) => tier.length > 0)
+    const candidates = usable ?? this.#tiers.map((tier) => tier.filter((endpoint) => permitted(endpoint, now))).find((tier) => tier.length > 0) ?? []
+    return candidates.length === 0 ? candidates : (this.#balancer.among?.(candidates) ?? candidates)
   }
 
   /** The tier itself when nothing in it is to be avoided, so that an ordinary pick allocates nothing. */
