@@ -1,3 +1,4 @@
+import { spawnSync } from "node:child_process"
 import { writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { afterAll, afterEach, beforeAll } from "vitest"
@@ -44,6 +45,16 @@ export async function startContainer(dockerd: Dockerd, service: string, name: st
   await dockerd.run("run", "-d", "--name", name, "-e", `NAME=${name}`, ...labels, "-p", "8000", ...more, baseImage, "-e", serve)
   await untilItAnswers(dockerd, name)
   return name
+}
+
+/** An image of nothing but `sleep`, whose containers cost next to nothing; returns its name. */
+export function makeSleeper(dockerd: Dockerd): string {
+  const script = `set -eu; folder=$(mktemp -d); trap 'rm -rf "$folder"' EXIT; sleep=$(command -v sleep)
+    for file in "$sleep" $(ldd "$sleep" | grep -o '/[^ )]*'); do mkdir -p "$folder$(dirname "$file")"; cp -L "$file" "$folder$file"; done
+    tar -C "$folder" -c . | docker import -c 'ENTRYPOINT ["'"$sleep"'", "600"]' - sleeper`
+  const { status, stderr } = spawnSync("sh", ["-c", script], { encoding: "utf8", env: { ...process.env, DOCKER_HOST: dockerd.host } })
+  if (status !== 0) throw new Error(`no image of sleep: ${stderr}`)
+  return "sleeper"
 }
 
 /** How long a program takes to start is its own matter: from here on it is the gateway's. */
