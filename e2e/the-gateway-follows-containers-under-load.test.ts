@@ -1,17 +1,18 @@
 import { expect, it } from "vitest"
 import type { Dockerd } from "../scripts/dockerd.mjs"
-import { dockerReason, type RgateGateway, startContainer, startEngine, startRgate } from "./support/docker.ts"
+import { dockerReason, engineOfThisFile, type RgateGateway, startContainer, startRgate, untilItAnswers } from "./support/docker.ts"
 import { eventually } from "./support/eventually.ts"
 import { sendGets } from "./support/load.ts"
 import { getOk } from "./support/mesh.ts"
 
 /** What "about a second" is held to, while everything shares two cores. */
 const soonMs = 1500
+const engine = engineOfThisFile()
 
 async function startShop(): Promise<{ dockerd: Dockerd; gateway: RgateGateway }> {
-  const dockerd = await startEngine()
-  for (const name of ["payment-1", "payment-2", "payment-3"]) await startContainer(dockerd, "payment", name, ["--stop-timeout", "5"])
-  await startContainer(dockerd, "orders", "orders-1")
+  const dockerd = engine()
+  const payments = ["payment-1", "payment-2", "payment-3"].map((name) => startContainer(dockerd, "payment", name, ["--stop-timeout", "5"]))
+  await Promise.all([...payments, startContainer(dockerd, "orders", "orders-1")])
   const gateway = await startRgate(dockerd)
   await eventually("all answer", 10_000, async () => {
     expect(await gateway.answering("/api/payment/7")).toEqual(["payment-1", "payment-2", "payment-3"])
@@ -24,22 +25,26 @@ it.skipIf(dockerReason !== undefined)("stop, start, scale, pause, kill, rm -f, r
   const { dockerd, gateway } = await startShop()
   const becomes = (names: string[], ms = soonMs) =>
     eventually(`${names.join()} answer`, ms, async () => expect(await gateway.answering("/api/payment")).toEqual(names))
+  const again = async (command: string, name: string) => {
+    await dockerd.run(command, name)
+    await untilItAnswers(dockerd, name)
+  }
   const load = sendGets(`${gateway.url}/api/payment/charges`, 200_000, 6, 4)
 
   await dockerd.run("stop", "payment-1")
   await becomes(["payment-2", "payment-3"])
-  await dockerd.run("start", "payment-1")
+  await again("start", "payment-1")
   await becomes(["payment-1", "payment-2", "payment-3"])
   await startContainer(dockerd, "payment", "payment-4", ["--stop-timeout", "5"])
   await becomes(["payment-1", "payment-2", "payment-3", "payment-4"])
   await dockerd.run("stop", "payment-4", "payment-3")
   await becomes(["payment-1", "payment-2"])
-  await dockerd.run("start", "payment-3")
-  await dockerd.run("restart", "payment-1")
+  await again("start", "payment-3")
+  await again("restart", "payment-1")
   await becomes(["payment-1", "payment-2", "payment-3"])
   await dockerd.run("kill", "payment-2")
   await becomes(["payment-1", "payment-3"])
-  await dockerd.run("start", "payment-2")
+  await again("start", "payment-2")
   await becomes(["payment-1", "payment-2", "payment-3"])
   await dockerd.run("rm", "-f", "payment-2")
   await becomes(["payment-1", "payment-3"])
@@ -79,5 +84,6 @@ it.skipIf(dockerReason !== undefined)("the last container of a backend goes and 
     requests_count: { success: before.requests_count.success, error: before.requests_count.error + 2 },
   })
   await dockerd.run("start", "orders-1")
+  await untilItAnswers(dockerd, "orders-1")
   await eventually("it is used again", soonMs, async () => expect(await gateway.answering("/api/orders")).toEqual(["orders-1"]))
 })

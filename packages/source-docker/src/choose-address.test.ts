@@ -19,6 +19,7 @@ it.each<[string, ContainerPort[], number | undefined, string, string[]]>([
   ["one published among exposed ones", [tcp(8000, 32_768), tcp(9000)], undefined, "127.0.0.1 32768", []],
   ["one published port, the label names another", [tcp(8000, 32_768)], 9000, "127.0.0.1 32768", ["port-not-published"]],
   ["IPv4 and IPv6 of one port, in either order", [tcp(80, 8080, "::"), tcp(80, 8080)], undefined, "127.0.0.1 8080", []],
+  ["another port for IPv6 than for IPv4", [tcp(80, 8079, "::"), tcp(80, 8080)], undefined, "127.0.0.1 8080", []],
   ["IPv6 alone", [tcp(80, 8080, "::")], undefined, "127.0.0.1 8080", []],
   ["one port published twice", [tcp(80, 9090), tcp(80, 8080)], undefined, "127.0.0.1 8080", []],
   ["several, no label", [tcp(9000, 1), tcp(8000, 2)], undefined, "127.0.0.1 2", ["several-ports"]],
@@ -35,9 +36,18 @@ it.each<[string, ContainerPort[], number | undefined, string, string[]]>([
   expect(choose(ports, wanted)).toEqual([address, warnings])
 })
 
+it("a port for IPv6 alone is called at ::1 where that is known to answer, and never beside one for IPv4", () => {
+  const vantage = { ...sameHost, overSix: (port: number) => port === 8080 }
+  expect(choose([tcp(80, 8080, "::")], undefined, vantage)).toEqual(["::1 8080", []])
+  expect(choose([tcp(80, 8081, "::")], undefined, vantage)).toEqual(["127.0.0.1 8081", []])
+  expect(choose([tcp(80, 8080, "::"), tcp(80, 8090)], undefined, vantage)).toEqual(["127.0.0.1 8090", []])
+})
+
 it("from elsewhere the machine's own name is used, and loopback cannot be", () => {
   expect(choose([tcp(80, 8080)], undefined, elsewhere)).toEqual(["mesh.test 8080", []])
   expect(choose([tcp(80, 8080, "::1")], undefined, elsewhere)).toEqual(["unreachable-address", []])
+  const six: Vantage = { publicHost: "fd00::7", loopback: false }
+  expect(choose([tcp(80, 8079), tcp(80, 8080, "::")], undefined, six)).toEqual(["fd00::7 8080", []])
   expect(choose([tcp(80, 8080), tcp(80, 8080, "10.0.0.1")], undefined, { loopback: false })).toEqual(["10.0.0.1 8080", []])
   expect(choose([tcp(80, 8080)], undefined, { loopback: false })).toEqual(["unreachable-address", []])
   expect(choose([], 8000, { loopback: false }, { hostNetwork: true })).toEqual(["unreachable-address", []])

@@ -8,6 +8,8 @@ export interface Vantage {
   readonly publicHost?: string
   /** Whether ports published on the machine's loopback can be called. */
   readonly loopback: boolean
+  /** Whether a port that is published on `::` alone is called at `::1`; default no. */
+  readonly overSix?: (port: number) => boolean
   /** The container this process runs in. */
   readonly own?: Container | undefined
 }
@@ -52,16 +54,19 @@ function onHostNetwork(wanted: number | undefined, vantage: Vantage): Choice {
 function published(container: Container, wanted: number | undefined, vantage: Vantage): Choice {
   const all = tcp(container).filter((port) => port.publicPort !== undefined)
   if (all.length === 0) return none("no-port", "publishes no TCP port (docker run -p, or ports: in a compose file)")
+  // The numbers of one port may differ between IPv4 and IPv6, and the other family's may be another container's.
+  const family = vantage.publicHost?.includes(":") ? "::" : "0.0.0.0"
+  const rank = ({ ip }: ContainerPort): number => (isWildcard(ip) ? (wildcardOf(ip) === family ? 0 : 1) : 2)
   const reachable = all.flatMap((port) => {
     const host = hostOf(port, vantage)
-    return host === undefined ? [] : [{ inner: port.privatePort, host, port: port.publicPort ?? 0, wide: isWildcard(port.ip) }]
+    return host === undefined ? [] : [{ inner: port.privatePort, host, port: port.publicPort ?? 0, rank: rank(port) }]
   })
   if (reachable.length === 0) {
     const places = [...new Set(all.map((port) => formatHostPort(port.ip ?? "", port.publicPort ?? 0)))].join(", ")
     return none("unreachable-address", `is published on ${places} only, where it cannot be called from here`)
   }
   // Docker lists the addresses of one port in no fixed order.
-  const ports = reachable.sort((a, b) => a.inner - b.inner || Number(b.wide) - Number(a.wide) || a.port - b.port || (a.host < b.host ? -1 : 1))
+  const ports = reachable.sort((a, b) => a.inner - b.inner || a.rank - b.rank || a.port - b.port || (a.host < b.host ? -1 : 1))
   const inner = [...new Set(ports.map((port) => port.inner))]
   const chosen = wanted === undefined ? undefined : ports.find((port) => port.inner === wanted)
   const [lowest] = ports
@@ -74,6 +79,8 @@ function published(container: Container, wanted: number | undefined, vantage: Va
 }
 
 function hostOf(port: ContainerPort, vantage: Vantage): string | undefined {
+  // Where the port is published for IPv4 too, that one ranks first.
+  if (port.ip === "::" && vantage.publicHost === "127.0.0.1" && vantage.overSix?.(port.publicPort ?? 0)) return "::1"
   if (isWildcard(port.ip)) return vantage.publicHost
   const host = normalizeHost(port.ip ?? "")
   return host !== undefined && isLoopback(host) && !vantage.loopback ? undefined : host
@@ -87,6 +94,8 @@ export function isLoopback(host: string): boolean {
 function isWildcard(ip: string | undefined): boolean {
   return ip === undefined || ip === "0.0.0.0" || ip === "::" || ip === ""
 }
+
+const wildcardOf = (ip: string | undefined): string => ip || "0.0.0.0"
 
 function tcp(container: Container): ContainerPort[] {
   return container.ports.filter((port) => port.type === "tcp" && port.privatePort <= 65_535)

@@ -332,3 +332,32 @@ function sampleInstance(): ServiceSnapshot["instances"][number] {
     why: "",
   }
 }
+
+it("a port published for IPv6 alone is called at ::1, or at 127.0.0.1 where nothing answers there, and tried once", async () => {
+  const six = (name: string, publicPort: number) =>
+    sampleContainer({ name, labels: pay, ports: [{ privatePort: 8000, publicPort, ip: "::", type: "tcp" }] })
+  engine.containers = [six("one", 7001), six("two", 7002), one]
+  const tried: string[] = []
+  const reaches = async (host: string, port: number): Promise<boolean> => {
+    tried.push(`${host} ${port}`)
+    return port === 7001
+  }
+  const seen = follow({ reaches })
+  await clock.advance(0)
+  await settle()
+  const places = () =>
+    seen
+      .at(-1)
+      ?.instances.map(({ host, port }) => `${host} ${port}`)
+      .toSorted()
+  expect(places()).toEqual(["127.0.0.1 32768", "127.0.0.1 7002", "::1 7001"])
+  await clock.advance(60_000)
+  expect(tried).toEqual(["::1 7001", "::1 7002"])
+  engine.containers = [one]
+  engine.say("die", "x")
+  await clock.advance(1000)
+  engine.containers = [six("three", 7002)]
+  engine.say("start", "x")
+  await clock.advance(1000)
+  expect(tried).toHaveLength(3)
+})

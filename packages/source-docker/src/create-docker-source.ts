@@ -7,6 +7,7 @@ import type { DockerSource, DockerStatus } from "./docker-source.ts"
 import type { Container, DockerEngine } from "./engine.ts"
 import { type Backends, type DockerRoute, readContainers, type Reading, type SeenContainer } from "./instances.ts"
 import { ownContainer } from "./own-container.ts"
+import { type Reaches, reachesOver, SixOnly } from "./six-only.ts"
 import { Subscribers } from "./subscribers.ts"
 
 export interface DockerSourceOptions {
@@ -23,6 +24,8 @@ export interface DockerSourceOptions {
   initial?: readonly ServiceSnapshot[]
   /** How often everything is listed whatever happened; default 30,000. */
   resyncMs?: number
+  /** How ports that are published for IPv6 alone are tried; default a TCP connection. */
+  reaches?: Reaches
   clock?: Clock
   random?: Random
   log?: (level: "info" | "warn", message: string) => void
@@ -42,6 +45,7 @@ class EngineSource implements DockerSource {
   readonly #clock: Clock
   readonly #log: (level: "info" | "warn", message: string) => void
   readonly #departures: Departures
+  readonly #sixOnly: SixOnly
   readonly #link: EngineLink
   readonly #stop = new AbortController()
   readonly #services = new Subscribers<ServiceSnapshot>()
@@ -67,6 +71,7 @@ class EngineSource implements DockerSource {
     this.#log = options.log ?? (() => {})
     this.name = `Docker at ${engine.address}`
     this.#departures = new Departures(clock)
+    this.#sixOnly = new SixOnly(options.reaches ?? reachesOver(clock), () => this.#read())
     this.asked = new Promise((resolve) => (this.#first = resolve))
     for (const snapshot of initial) this.#snapshots.set(snapshot.service, remembered(snapshot, engine.address))
     this.#link = new EngineLink({
@@ -141,6 +146,7 @@ class EngineSource implements DockerSource {
     this.#stale = false
     this.#departures.keepOnly(containers)
     this.#forget(containers)
+    this.#sixOnly.sync(containers)
     const first = this.#reading === undefined
     this.#read()
     const what = `${containers.length} containers run, ${this.#instances()} of them as instances`
@@ -178,7 +184,7 @@ class EngineSource implements DockerSource {
       containers: this.#containers,
       backends,
       native,
-      vantage: own === undefined || own.hostNetwork ? vantage : seenFrom(own),
+      vantage: own === undefined || own.hostNetwork ? { ...vantage, overSix: (port) => this.#sixOnly.has(port) } : seenFrom(own),
       departures: this.#departures,
       since: (container) => this.#statusSince(container),
       engine: this.#engineId,

@@ -10,6 +10,9 @@ const gatherMs = 20
 const goodMs = 10_000
 /** Share of the time that is spent on lists at most, as rest per time of a list. */
 const restPerList = 2
+/** Rest after a list that followed closely upon another, at first and at most, ms: the more happens at once, the more one list answers. */
+const firstRestMs = 25
+const longestRestMs = 300
 /** What happens in a container without changing what it is to us; health checks alone cause three of these each time. */
 const beside = /^(?:exec_|attach|detach|resize|top|copy|export|commit|archive-path|extract-to-dir|create$)/
 
@@ -119,13 +122,15 @@ export class EngineLink {
 
   async #keepListing(engineId: string, signal: AbortSignal): Promise<void> {
     const { clock, resyncMs } = this.#options
+    let rest = firstRestMs
     while (!signal.aborted) {
       await this.#change(resyncMs, signal)
       await sleep(clock, gatherMs, signal)
       if (signal.aborted) return
       const begin = clock.monotonic()
       await this.#list(engineId, false, signal)
-      await sleep(clock, (clock.monotonic() - begin) * restPerList, signal)
+      await sleep(clock, Math.max(rest, (clock.monotonic() - begin) * restPerList), signal)
+      rest = this.#dirty ? Math.min(longestRestMs, rest * 2) : firstRestMs
     }
   }
 

@@ -136,15 +136,30 @@ describe.skipIf(missing !== undefined)(`a real Docker engine${missing === undefi
     const onHost = run("--network", "host", "--label", "meshwork.port=8123")
     const local = run("-p", "127.0.0.1::8000")
     const six = run("-p", "[::1]::8000")
+    const wide = run("-p", "[::]::8000")
     await until("all are found", () =>
       expect(Object.fromEntries(latest.map(({ id, host, port }) => [id, host === "127.0.0.1" && id === onHost ? port : host]))).toEqual({
         [onHost]: 8123,
         [local]: "127.0.0.1",
         [six]: "::1",
+        [wide]: "::1",
       }),
     )
     const port = latest.find(({ id }) => id === six)?.port
     expect(await eventually("IPv6 answers", 5000, async () => (await fetch(`http://[::1]:${port}`)).text())).toBe(six)
+  })
+
+  it("each container is called at its own port, however engine and family number them", async () => {
+    const ids = await Promise.all(
+      Array.from({ length: 6 }, (_, n) =>
+        dockerd.run("run", "-d", ...labels, ...(n === 0 ? ["-p", "[::]::8000"] : ["-p", "8000"]), baseImage, "-e", serve),
+      ),
+    )
+    await until("all serve", () => expect(view()).toEqual(ids.map((id) => `${id.slice(0, 12)} serving`).toSorted()))
+    for (const { id, host, port } of latest) {
+      const url = `http://${host.includes(":") ? `[${host}]` : host}:${port}`
+      expect(await eventually("it answers", 5000, async () => (await fetch(url)).text())).toBe(id)
+    }
   })
 
   it("from within a container of the same network, its own address counts; networks can be joined later", async () => {

@@ -1,0 +1,121 @@
+import { createServer, type Server, type Socket } from "node:net"
+import type { AddressInfo } from "node:net"
+import { systemClock } from "@meshwork/contract"
+import { ManualClock } from "@meshwork/contract/testing"
+import { afterEach, expect, it, vi } from "vitest"
+import { Listening } from "./listening.ts"
+
+const host = "127.0.0.1"
+const closers: (() => void)[] = []
+afterEach(() => {
+  for (const close of closers.splice(0)) close()
+})
+
+/** What accepts and then does this with the connection. */
+async function accepting(handle: (socket: Socket) => void, port = 0): Promise<{ port: number; accepted: () => number; close: () => void }> {
+  const sockets = new Set<Socket>()
+  let accepted = 0
+  const server: Server = createServer((socket) => {
+    accepted++
+    sockets.add(socket.on("error", () => {}))
+    handle(socket)
+  })
+  await new Promise<void>((resolve) => server.listen(port, host, resolve))
+  const close = (): void => {
+    for (const socket of sockets) socket.destroy()
+    server.close()
+  }
+  closers.push(close)
+  return { port: (server.address() as AddressInfo).port, accepted: () => accepted, close }
+}
+
+function follow(clock = systemClock): { listening: Listening; changed: () => number } {
+  const changed = vi.fn<() => void>()
+  const listening = new Listening(clock, changed)
+  closers.push(() => listening.close())
+  return { listening, changed: () => changed.mock.calls.length }
+}
+
+const poll = { interval: 10, timeout: 5000 }
+
+it.each<[string, (socket: Socket) => void]>([
+  ["keeps a connection open", () => {}],
+  ["speaks first and hangs up", (socket) => socket.end("220 ready\r\n")],
+])("what %s listens, and is told once", async (_, handle) => {
+  const { port, accepted } = await accepting(handle)
+  const { listening, changed } = follow()
+  listening.sync([{ identity: "one", host, port }])
+  expect(listening.has("one")).toBe(false)
+  await expect.poll(() => listening.has("one"), poll).toBe(true)
+  listening.sync([{ identity: "one", host, port }])
+  await new Promise((resolve) => setTimeout(resolve, 250))
+  expect([accepted(), changed()]).toEqual([1, 1])
+})
+
+it("a proxy that accepts and hangs up is nobody, until somebody is behind it", async () => {
+  let behind = false
+  const { port, accepted } = await accepting((socket) => void (behind || socket.destroy()))
+  const { listening } = follow()
+  listening.sync([{ identity: "one", host, port }])
+  await expect.poll(accepted, poll).toBeGreaterThan(2)
+  expect(listening.has("one")).toBe(false)
+  behind = true
+  await expect.poll(() => listening.has("one"), poll).toBe(true)
+})
+
+it("a port that refuses is tried again, until somebody takes it", async () => {
+  const first = await accepting(() => {})
+  first.close()
+  const { listening } = follow()
+  listening.sync([{ identity: "one", host, port: first.port }])
+  await new Promise((resolve) => setTimeout(resolve, 250))
+  expect(listening.has("one")).toBe(false)
+  await accepting(() => {}, first.port)
+  await expect.poll(() => listening.has("one"), poll).toBe(true)
+})
+
+it("another process at the same address is looked at anew, and who is gone no more", async () => {
+  const { port, accepted } = await accepting((socket) => void socket.destroy())
+  const { listening } = follow()
+  listening.sync([{ identity: "first run", host, port }])
+  await expect.poll(accepted, poll).toBe(1)
+  listening.sync([{ identity: "second run", host, port }])
+  await expect.poll(accepted, poll).toBeGreaterThan(2)
+  listening.close()
+  await new Promise((resolve) => setTimeout(resolve, 50))
+  const until = accepted()
+  await new Promise((resolve) => setTimeout(resolve, 250))
+  expect(accepted()).toBe(until)
+})
+
+it("who cannot be judged within ten seconds is used all the same", async () => {
+  const clock = new ManualClock()
+  const { port, accepted } = await accepting((socket) => void socket.destroy())
+  const { listening, changed } = follow(clock)
+  listening.sync([{ identity: "one", host, port }])
+  await expect.poll(accepted, poll).toBe(1)
+  for (let tries = 1; tries < 5; tries++) {
+    await new Promise((resolve) => setTimeout(resolve, 50))
+    await clock.advance(100)
+    await expect.poll(accepted, poll).toBe(tries + 1)
+  }
+  expect(listening.has("one")).toBe(false)
+  await clock.advance(10_000)
+  await expect.poll(() => listening.has("one"), poll).toBe(true)
+  expect(changed()).toBe(1)
+})
+
+it("a hundred at once are tried thirty-two at a time", async () => {
+  let open = 0
+  let most = 0
+  const { port } = await accepting((socket) => {
+    most = Math.max(most, ++open)
+    socket.on("close", () => open--)
+  })
+  const { listening } = follow()
+  const all = Array.from({ length: 100 }, (_, n) => ({ identity: `${n}`, host, port }))
+  listening.sync(all)
+  await expect.poll(() => all.every(({ identity }) => listening.has(identity)), poll).toBe(true)
+  // The server hears of the end of a connection a little later than whoever ended it.
+  expect(most).toBeLessThan(48)
+})
