@@ -26,7 +26,13 @@ export function createStaticServices(options: StaticServicesOptions): StaticServ
   const polled = new Set<string>()
   const source = createStaticSource("configuration")
   for (const [service, instances] of services) source.set(service, [...instances.values()], clock.now())
-  const poller = createPoller({ clock, random, userAgent: "meshwork-gateway", onVerdict: conclude, onTrouble: ({ present, message }) => log(present ? "warn" : "info", message) })
+  const poller = createPoller({
+    clock,
+    random,
+    userAgent: "meshwork-gateway",
+    onVerdict: conclude,
+    onTrouble: ({ present, message }) => log(present ? "warn" : "info", message),
+  })
 
   function conclude(verdict: Verdict): void {
     const instances = services.get(verdict.service)
