@@ -1,5 +1,7 @@
-import { type Clock, fromProblem, MeshError } from "@meshwork/contract"
+import { fromProblem, MeshError } from "@meshwork/contract"
+import type { CliContext } from "./context.ts"
 import { type HttpAnswer, httpGet } from "./http-get.ts"
+import { withProgress } from "./progress.ts"
 
 const limitMs = 5000
 const maxAnswerBytes = 64 * 1024 * 1024
@@ -12,25 +14,25 @@ export interface AdminConnection {
 }
 
 /** Talks to the admin port at this URL. */
-export function openAdmin(url: string, clock: Clock): AdminConnection {
-  return {
-    url,
-    async get(path, query = {}) {
-      const stop = new AbortController()
-      const timer = clock.timer(limitMs, () =>
-        stop.abort(new MeshError("connection_failed", `the gateway at ${url} did not answer within ${limitMs} ms`)),
-      )
-      try {
-        const text = new URLSearchParams(query).toString()
-        return read(url, await httpGet(`${url}${path}${text === "" ? "" : `?${text}`}`, { signal: stop.signal, maxBytes: maxAnswerBytes }))
-      } catch (error) {
-        if (MeshError.is(error)) throw error
-        const { code, message } = error as { code?: string; message: string }
-        throw new MeshError("connection_failed", `no gateway at ${url}: ${code ?? message}`, { cause: error })
-      } finally {
-        timer.cancel()
-      }
-    },
+export function openAdmin(context: CliContext, url: string): AdminConnection {
+  return { url, get: (path, query = {}) => withProgress(context, `asking the gateway at ${url}`, () => ask(context, url, path, query)) }
+}
+
+async function ask({ clock }: CliContext, url: string, path: string, query: Readonly<Record<string, string>>): Promise<Record<string, unknown>> {
+  const stop = new AbortController()
+  const timer = clock.timer(limitMs, () =>
+    stop.abort(new MeshError("connection_failed", `the gateway at ${url} did not answer within ${limitMs} ms`)),
+  )
+  try {
+    const text = new URLSearchParams(query).toString()
+    return read(url, await httpGet(`${url}${path}${text === "" ? "" : `?${text}`}`, { signal: stop.signal, maxBytes: maxAnswerBytes }))
+  } catch (error) {
+    if (MeshError.is(error)) throw error
+    const { code, message } = error as { code?: string; message: string }
+    const reason = code?.startsWith("HPE_") ? "what answers there does not speak HTTP" : (code ?? message)
+    throw new MeshError("connection_failed", `no gateway at ${url}: ${reason}`, { cause: error })
+  } finally {
+    timer.cancel()
   }
 }
 

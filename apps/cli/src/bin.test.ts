@@ -1,5 +1,8 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { createServer, type AddressInfo } from "node:net"
-import { expect, it } from "vitest"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { expect, it, onTestFinished } from "vitest"
 import { spawnMeshwork, until } from "./testing/spawn-meshwork.ts"
 
 it("is built and says its version", async () => {
@@ -42,6 +45,38 @@ it("a watch whose reader is gone ends silently at the next change", async () => 
   child.stdout?.destroy()
   expect(await register("b")).toBe(0)
   expect([await ended, output.stderr]).toEqual([0, ""])
+})
+
+it("a failure stays a failure when nobody reads the results", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "meshwork-bin-"))
+  onTestFinished(() => rmSync(folder, { recursive: true }))
+  writeFileSync(join(folder, "bad.yaml"), Array.from({ length: 400 }, (_, index) => `wrong${index}: 1\n`).join(""))
+  const { child, ended } = spawnMeshwork(["check", "-c", join(folder, "bad.yaml")])
+  child.stdout?.destroy()
+  expect(await ended).toBe(2)
+})
+
+it("a registration is kept up when nobody reads its result", async () => {
+  const server = spawnMeshwork(["discovery", "--storage", "memory"], { MESHWORK_DISCOVERY_PORT: "0" })
+  const url = () => /http:\/\/127\.0\.0\.1:\d+/.exec(server.output.stderr)?.[0] ?? ""
+  await until(
+    () => url() !== "",
+    () => server.output.stderr,
+  )
+  const instance = ["--service-type", "t", "--service-name", "a", "--service-location", "h:1"]
+  const kept = ["--ttl", "3", "--refresh-every", "1", "--format", "json"]
+  const { child, output, ended } = spawnMeshwork(["service", "register", "--server", url(), ...instance, ...kept])
+  child.stdout?.destroy()
+  const registered = async () => (await fetch(`${url()}/v1/services/t/instances/a`)).status === 200
+  await until(registered, () => output.stderr)
+  const since = performance.now()
+  await until(
+    () => performance.now() - since > 4500,
+    () => "",
+  )
+  expect(await registered()).toBe(true)
+  child.kill("SIGTERM")
+  expect([await ended, await registered()]).toEqual([0, false])
 })
 
 it("a discovery server runs until a signal, however often it comes", async () => {

@@ -1,11 +1,10 @@
 import type { LoadedConfig } from "@meshwork/config"
 import { formatHostPort, type Instance, keyText } from "@meshwork/contract"
-import { type Probe, probeAll } from "./probe-instances.ts"
 import type { ServerConnection } from "./server-connection.ts"
 
 /** A difference between a configuration and a live mesh. */
 export interface Finding {
-  kind: "not-provided" | "nothing-serves" | "failing" | "no-answer" | "not-registered" | "differs" | "only-registered" | "no-route"
+  kind: "not-provided" | "nothing-serves" | "failing" | "not-registered" | "differs" | "only-registered" | "no-route"
   /** Place in the configuration; empty where it is about the mesh. */
   path: string
   service: string
@@ -14,8 +13,8 @@ export interface Finding {
 
 type StaticInstance = LoadedConfig["services"][string]["instances"][number]
 
-/** What a live mesh has otherwise than the configuration says, and which of its static instances do not answer. Rejects as the connection does. */
-export async function compareWithMesh(config: LoadedConfig, connection: ServerConnection, probe: Probe): Promise<Finding[]> {
+/** What a live mesh has otherwise than the configuration says. Rejects as the connection does. */
+export async function compareWithMesh(config: LoadedConfig, connection: ServerConnection): Promise<Finding[]> {
   const registered = new Map<string, Instance[]>()
   for (const instance of await connection.instances(await connection.services())) {
     const list = registered.get(instance.service)
@@ -34,7 +33,6 @@ export async function compareWithMesh(config: LoadedConfig, connection: ServerCo
           : [],
       ),
     ...unrouted(config, registered),
-    ...(await unanswered(config, probe)),
   ]
 }
 
@@ -97,18 +95,4 @@ function unrouted(config: LoadedConfig, registered: ReadonlyMap<string, readonly
     .filter((service) => !routed.has(service))
     .toSorted()
     .map((service) => finding("no-route", "", service, `the service ${JSON.stringify(service)} is in the mesh, and no route leads to it`))
-}
-
-async function unanswered(config: LoadedConfig, probe: Probe): Promise<Finding[]> {
-  const targets = Object.entries(config.services).flatMap(([service, { instances }]) =>
-    instances.map((instance, index) => ({ service, instance, path: `services.${service}.instances[${index}]` })),
-  )
-  const answers = await probeAll(
-    targets.map(({ instance }) => instance),
-    probe,
-  )
-  return targets.flatMap(({ service, instance, path }, index): Finding[] => {
-    const problem = answers[index]
-    return problem === undefined ? [] : [finding("no-answer", path, service, `${service}/${instance.id}: ${problem}`)]
-  })
 }

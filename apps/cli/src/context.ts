@@ -19,6 +19,8 @@ export interface CliContext {
   clock: Clock
   /** Calls `listener` at every SIGINT and SIGTERM until the returned function is called. */
   onStopSignal(listener: (signal: string) => void): () => void
+  /** Calls `listener` once whoever reads the results has gone, as `head` does, until the returned function is called. */
+  onReaderGone(listener: () => void): () => void
   /** Ends the process at once; for those who do not want to wait any longer. */
   exitNow(code: number): void
 }

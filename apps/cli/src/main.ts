@@ -7,19 +7,24 @@ const lingerMs = 3000
 
 /** Runs the command line of this process and sets its exit code. */
 export async function main(args: readonly string[] = process.argv.slice(2)): Promise<void> {
-  for (const stream of [process.stdout, process.stderr]) {
-    stream.on("error", (error: NodeJS.ErrnoException) => {
-      // A reader such as `head` that has seen enough.
-      if (error.code === "EPIPE") process.exit(process.exitCode ?? 0)
-      if (stream === process.stdout) process.stderr.write(`meshwork: the result cannot be written: ${error.message}\n`)
-      process.exit(1)
-    })
-  }
-  process.exitCode = await runCli(args, processContext())
+  const reader = { gone: false, listeners: new Set<() => void>() }
+  process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+    // A reader such as `head` has seen enough: what is under way is finished, and its exit code still says how it went.
+    if (error.code === "EPIPE" || error.code === "ERR_STREAM_DESTROYED") {
+      reader.gone = true
+      for (const listener of reader.listeners) listener()
+      return
+    }
+    process.stderr.write(`meshwork: the result cannot be written: ${error.message}\n`)
+    process.exit(1)
+  })
+  // Nobody is left to tell.
+  process.stderr.on("error", () => {})
+  process.exitCode = await runCli(args, processContext(reader))
   setTimeout(() => process.exit(), lingerMs).unref()
 }
 
-function processContext(): CliContext {
+function processContext(reader: { gone: boolean; listeners: Set<() => void> }): CliContext {
   return {
     stdout: process.stdout,
     stderr: process.stderr,
@@ -32,6 +37,11 @@ function processContext(): CliContext {
       return () => {
         for (const signal of signals) process.off(signal, listener)
       }
+    },
+    onReaderGone(listener) {
+      reader.listeners.add(listener)
+      if (reader.gone) listener()
+      return () => void reader.listeners.delete(listener)
     },
     exitNow: (code) => process.exit(code),
   }

@@ -1,7 +1,9 @@
 import { connect } from "node:net"
 import { type Check, type Clock, formatHostPort } from "@meshwork/contract"
 
-const maxConcurrentProbes = 32
+const maxConcurrentProbes = 64
+/** How long all probes together may take before no other one is begun, ms. */
+const allMs = 20_000
 
 /** Whom to probe, and how; without a check by a TCP connect. */
 export interface ProbeTarget {
@@ -14,18 +16,23 @@ export interface ProbeTarget {
 /** Probes once; what is wrong as a sentence, or undefined when it answers as it should. */
 export type Probe = (target: ProbeTarget) => Promise<string | undefined>
 
-/** What is wrong with each of them, in their order. */
-export async function probeAll(targets: readonly ProbeTarget[], probe: Probe): Promise<(string | undefined)[]> {
-  const answers: (string | undefined)[] = []
-  let next = 0
+/** What is wrong with each of them, in their order; `asked` is how many there was time for, the first ones. */
+export async function probeAll(
+  targets: readonly ProbeTarget[],
+  probe: Probe,
+  clock: Clock,
+): Promise<{ asked: number; problems: (string | undefined)[] }> {
+  const problems: (string | undefined)[] = []
+  const until = clock.monotonic() + allMs
+  let asked = 0
   const work = async () => {
-    for (let index = next++; index < targets.length; index = next++) {
-      const target = targets[index]
-      if (target) answers[index] = await probe(target)
+    for (let target = targets[asked]; target !== undefined && clock.monotonic() < until; target = targets[asked]) {
+      const index = asked++
+      problems[index] = await probe(target)
     }
   }
   await Promise.all(Array.from({ length: Math.min(maxConcurrentProbes, targets.length) }, work))
-  return answers
+  return { asked, problems }
 }
 
 /** Probes over the network of this machine. */

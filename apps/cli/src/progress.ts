@@ -1,21 +1,48 @@
 import type { CliContext } from "./context.ts"
 
 const patienceMs = 1000
+/** Steps of one command follow each other within this time, ms. */
+const togetherMs = 100
 
-/** Does some work; says on the terminal what it is when it takes longer than a second. */
-export async function withProgress<T>(context: CliContext, what: string, work: Promise<T>): Promise<T> {
+interface Waiting {
+  /** Monotonic ms; when the first of the steps began that followed each other up to now. */
+  since: number
+  endedAt: number
+  running: number
+  end: () => void
+}
+
+const waiting = new WeakMap<CliContext, Waiting>()
+
+/**
+ * Does some work; says on the terminal what it is when that, or it together with the work just before it, takes longer than a second. The
+ * line goes with the work, so that results stand alone. Work that runs at the same time is told once.
+ */
+export async function withProgress<T>(context: CliContext, what: string, work: () => Promise<T>): Promise<T> {
   const { stderr, clock } = context
-  if (stderr.columns === undefined) return work
-  let shown = false
-  const timer = clock.timer(patienceMs, () => {
-    shown = true
-    stderr.write(`${what}…`)
-  })
+  if (stderr.columns === undefined) return work()
+  const now = clock.monotonic()
+  const state = waiting.get(context) ?? { since: now, endedAt: now, running: 0, end: () => {} }
+  waiting.set(context, state)
+  if (state.running === 0) {
+    if (now - state.endedAt > togetherMs) state.since = now
+    let shown = false
+    const timer = clock.timer(Math.max(0, patienceMs - (now - state.since)), () => {
+      shown = true
+      stderr.write(`${what}…`)
+    })
+    state.end = () => {
+      timer.cancel()
+      if (shown) stderr.write("\r\u001b[K")
+    }
+  }
+  state.running++
   try {
-    return await work
+    return await work()
   } finally {
-    timer.cancel()
-    // The line goes, so that results stand alone.
-    if (shown) stderr.write("\r\u001b[K")
+    if (--state.running === 0) {
+      state.endedAt = clock.monotonic()
+      state.end()
+    }
   }
 }

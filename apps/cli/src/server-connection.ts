@@ -7,6 +7,8 @@ import {
   MeshError,
   type RegistrationInput,
 } from "@meshwork/contract"
+import type { CliContext } from "./context.ts"
+import { withProgress } from "./progress.ts"
 
 const maxConcurrentReads = 16
 
@@ -37,9 +39,11 @@ export interface ServerConnection {
 }
 
 /** Talks to the first of these servers that answers; `token` goes along where one is given. */
-export async function openServer(urls: readonly string[], token?: string): Promise<ServerConnection> {
+export async function openServer(context: CliContext, urls: readonly string[], token?: string): Promise<ServerConnection> {
   const { createDiscoveryApi } = await import("@meshwork/client-sdk/discovery")
-  const api = createDiscoveryApi({ urls, ...(token === undefined ? {} : { token }) })
+  const plain = createDiscoveryApi({ urls, ...(token === undefined ? {} : { token }) })
+  const asking = `asking ${urls.join(", ")}`
+  const api: Pick<typeof plain, "call"> = { call: (name, input) => withProgress(context, asking, () => plain.call(name, input)) }
   const explain = (error: unknown): never => {
     throw explained(urls.join(", "), error)
   }

@@ -2,9 +2,10 @@ import { userInfo } from "node:os"
 import { MeshError } from "@meshwork/contract"
 import { InvalidArgumentError, type Option } from "commander"
 import type { CliContext } from "./context.ts"
-import { type EtcdEndpoint, parseEndpoints } from "./etcd/endpoints.ts"
+import { endpointText, type EtcdEndpoint, parseEndpoints } from "./etcd/endpoints.ts"
 import type { EtcdServices } from "./etcd/etcd-services.ts"
 import { parseUrls, tokenOptions, VariableOption } from "./options.ts"
+import { withProgress } from "./progress.ts"
 import { openServer, type ServerConnection } from "./server-connection.ts"
 import { callerToken } from "./token.ts"
 
@@ -66,7 +67,7 @@ export function targetOptions(): Option[] {
 /** Opens what the options name: etcd where an endpoint is given, else discovery servers, the local one by default. */
 export async function openTarget(context: CliContext, options: TargetOptions): Promise<Target> {
   const { etcdEndpoint: endpoints, server } = options
-  if (endpoints === undefined) return { kind: "server", connection: await openServer(server ?? [localServer], callerToken(options)) }
+  if (endpoints === undefined) return { kind: "server", connection: await openServer(context, server ?? [localServer], callerToken(options)) }
   if (server !== undefined) {
     throw new MeshError("invalid_config", "both MESHWORK_SERVER and an etcd endpoint are set: choose with --server or --etcd-endpoint")
   }
@@ -80,7 +81,9 @@ export async function openTarget(context: CliContext, options: TargetOptions): P
   ])
   const ca = options.caBundle === undefined ? {} : { ca: readCaBundle(options.caBundle) }
   const { clock } = context
-  const client = new EtcdClient({ endpoints, protocol: options.etcdProtocol ?? "http", ...ca, clock })
+  const asking = `asking etcd at ${endpoints.map(endpointText).join(", ")}`
+  const told = <T>(call: () => Promise<T>) => withProgress(context, asking, call)
+  const client = new EtcdClient({ endpoints, protocol: options.etcdProtocol ?? "http", ...ca, clock, told })
   return { kind: "etcd", services: new EtcdServices(client, etcdTree(options.treeRoot), clock, `meshwork ${userName()}`) }
 }
 

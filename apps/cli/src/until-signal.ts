@@ -8,6 +8,19 @@ const patienceMs = 3000
  * signal 3 s after the first one ends the process with 1.
  */
 export async function untilSignal(context: CliContext, work: (signal: AbortSignal) => Promise<void>): Promise<number> {
+  return untilEnded(context, work, () => () => {})
+}
+
+/** As `untilSignal`, and ends as well when nobody reads the results any more; for work that only prints. */
+export async function whileRead(context: CliContext, work: (signal: AbortSignal) => Promise<void>): Promise<number> {
+  return untilEnded(context, work, (end) => context.onReaderGone(end))
+}
+
+async function untilEnded(
+  context: CliContext,
+  work: (signal: AbortSignal) => Promise<void>,
+  onEnd: (end: () => void) => () => void,
+): Promise<number> {
   const stop = new AbortController()
   let stoppedAt: number | undefined
   const release = context.onStopSignal(() => {
@@ -16,10 +29,12 @@ export async function untilSignal(context: CliContext, work: (signal: AbortSigna
     stoppedAt ??= now
     stop.abort()
   })
+  const forget = onEnd(() => stop.abort())
   try {
     await work(stop.signal)
     return exitCodes.done
   } finally {
+    forget()
     // Repetitions of a signal that was obeyed may still be on their way, and must not end the process in another manner.
     if (stoppedAt === undefined) release()
   }

@@ -64,7 +64,8 @@ export async function openDocker(options: DockerOptions): Promise<Docker | undef
   }
 }
 
-async function loadSource(): Promise<typeof import("@meshwork/source-docker")> {
+/** The room that knows Docker, loaded when it is used. Rejects with `invalid_config` naming the package that is missing. */
+export async function loadSource(): Promise<typeof import("@meshwork/source-docker")> {
   try {
     return await import("@meshwork/source-docker")
   } catch (error) {

@@ -1,3 +1,5 @@
 export { explainConfig, runGateway } from "./main.ts"
+export { matchBackends } from "./match-backends.ts"
 export type { ExplainedRequest, Explanation, InstanceVerdict, RouteVerdict } from "@meshwork/gateway"
+export type { BackendMatches, MatchBackendsOptions } from "./match-backends.ts"
 export type { RunGatewayOptions, RunningGateway } from "./main.ts"

@@ -60,6 +60,8 @@ routes:
   const { code, stdout, stderr } = await run(["check", "-c", path, "--against", discovery.url])
   expect(code).toBe(0)
   expect(stdout.trimEnd().split("\n")).toEqual([
+    `${path}: services.dead.instances[0]: seen from here: dead/127.0.0.1:1: GET http://127.0.0.1:1/health: ECONNREFUSED`,
+    `${path}: services.wrong.instances[0]: seen from here: wrong/${address}: GET http://${address}/nope answers 404`,
     `${path}: routes[2].service: mesh: no instance of "asleep" serves: a1 is out (disabled by api 127.0.0.1)`,
     `${path}: routes[3].service: mesh: nobody provides the service "nobody"`,
     `${path}: services.heavy.instances[0]: mesh: heavy/h1 differs in the mesh: weight is 9 there and 2 here`,
@@ -69,10 +71,8 @@ routes:
     `${path}: mesh: stale/old is registered from a configuration, and not in this one`,
     `${path}: mesh: the service "heavy" is in the mesh, and no route leads to it`,
     `${path}: mesh: the service "stale" is in the mesh, and no route leads to it`,
-    `${path}: services.dead.instances[0]: mesh: dead/127.0.0.1:1: GET http://127.0.0.1:1/health: ECONNREFUSED`,
-    `${path}: services.wrong.instances[0]: mesh: wrong/${address}: GET http://${address}/nope answers 404`,
   ])
-  expect(stderr).toBe(`${path}: no errors, no warnings, 11 differences to the mesh\n`)
+  expect(stderr).toBe(`${path}: no errors, no warnings, 2 surprises seen from here, 9 differences to the mesh\n`)
 })
 
 it("gives the same as JSON", async () => {

@@ -52,7 +52,7 @@ export const drillRollingRestartCommand: CommandDefinition = command<DrillOption
       throw new MeshError("invalid_config", `--url takes an http or https URL, found ${url}`)
     const stop = new AbortController()
     const release = context.onStopSignal(() => stop.abort())
-    const drill = new Drill(context, { ...options, service, url, command: words }, await openServer(options.server), stop.signal)
+    const drill = new Drill(context, { ...options, service, url, command: words }, await openServer(context, options.server), stop.signal)
     try {
       const result = await drill.run()
       context.stdout.write(options.format === "json" ? `${JSON.stringify(result, null, 2)}\n` : sentences(result))

@@ -1,6 +1,6 @@
 import { MeshError } from "@meshwork/contract"
 import type { ExplainedRequest, Explanation, InstanceVerdict, RouteVerdict } from "@meshwork/gateway-server"
-import { openAdmin } from "../admin-connection.ts"
+import { another, openAdmin } from "../admin-connection.ts"
 import { command, type CommandDefinition } from "../command.ts"
 import { readConfiguration } from "../configuration.ts"
 import type { CliContext } from "../context.ts"
@@ -37,12 +37,13 @@ export const explainCommand: CommandDefinition = command<ExplainOptions>({
 
 /** Asks a gateway that runs. */
 async function ask(context: CliContext, url: string, request: ExplainedRequest): Promise<Explanation> {
-  const answer = await openAdmin(url, context.clock)
+  const answer = await openAdmin(context, url)
     .get("/explain", { ...request })
     .catch((error: unknown) => {
       if (!MeshError.is(error) || error.code !== "not_found") throw error
       throw new MeshError("not_found", `the gateway at ${url} explains no requests: ${error.message}`, { cause: error })
     })
+  if (typeof answer["outcome"] !== "string" || !Array.isArray(answer["considered"])) throw another(url, 200)
   return answer as unknown as Explanation
 }
 

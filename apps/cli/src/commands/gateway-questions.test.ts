@@ -111,7 +111,7 @@ describe("stats", () => {
   it("shows who serves from a discovery server", async () => {
     const { code, stdout } = await run(["stats", "--server", discovery.url])
     expect(code).toBe(0)
-    expect(stdout).toMatch(/^SERVICE +SERVING +INSTANCES +REVISION\ns +1 +1 +\d+\n1 services, 1 of 1 instances serving\n$/)
+    expect(stdout).toMatch(/^SERVICE +SERVING +INSTANCES +REVISION\ns +1 +1 +\d+\n1 service, 1 of 1 instances serving\n$/)
     const json = await run(["stats", "--server", discovery.url, "--format", "json"])
     expect(JSON.parse(json.stdout)).toMatchObject({ services: [{ name: "s", instances: 1, serving: 1 }] })
   })

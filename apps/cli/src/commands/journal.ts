@@ -4,7 +4,7 @@ import type { CliContext } from "../context.ts"
 import { formatOption, type OutputFormat, serverOption, textOption, VariableOption, wholeNumber } from "../options.ts"
 import { openServer } from "../server-connection.ts"
 import { type Column, formatTable, printable } from "../table.ts"
-import { untilSignal } from "../until-signal.ts"
+import { whileRead } from "../until-signal.ts"
 
 interface JournalOptions {
   server: string[]
@@ -42,11 +42,11 @@ export const journalCommand: CommandDefinition = command<JournalOptions>({
   ],
   examples: ["journal", "journal --service payment --limit 200", "journal --follow --format json"],
   async run(context, { server, format, limit, service, id, follow = false }) {
-    const connection = await openServer(server)
+    const connection = await openServer(context, server)
     const filter = { ...(service === undefined ? {} : { service }), ...(id === undefined ? {} : { id }) }
     const read = (most: number) => connection.journal({ ...filter, limit: most })
     const entries = await read(limit)
-    if (follow) return untilSignal(context, (signal) => go(context, { first: entries, read, format, signal }))
+    if (follow) return whileRead(context, (signal) => go(context, { first: entries, read, format, signal }))
     // The latest entry stands where the eye is when the command ends.
     if (format === "json") context.stdout.write(`${JSON.stringify(entries.toReversed(), null, 2)}\n`)
     else if (entries.length > 0) context.stdout.write(formatTable(columns, entries.toReversed(), context.stdout.columns))

@@ -8,7 +8,7 @@ import { InstanceNews, type News } from "../instance-news.ts"
 import { formatOption, type OutputFormat, VariableOption } from "../options.ts"
 import { localServer, openTarget, targetOptions, type TargetOptions } from "../service-target.ts"
 import { printable } from "../table.ts"
-import { untilSignal } from "../until-signal.ts"
+import { whileRead } from "../until-signal.ts"
 
 interface WatchOptions extends TargetOptions {
   service?: string
@@ -38,7 +38,7 @@ export const serviceWatchCommand: CommandDefinition = command<WatchOptions>({
         `${options.format === "json" ? JSON.stringify(change) : printable("location" in change ? treeLine(change) : line(change))}\n`,
       )
     }
-    return untilSignal(context, (signal) =>
+    return whileRead(context, (signal) =>
       target.kind === "etcd"
         ? followTree(context, { services: target.services, types: services, signal, print })
         : follow(context, { servers: options.server ?? [localServer], services, signal, print }),

@@ -6,7 +6,7 @@ import { type GatewayCounts, type GatewaySample, ratesOf, readStats } from "../g
 import { adminOption, formatOption, type OutputFormat, parseUrls, textOption, VariableOption, wholeNumber } from "../options.ts"
 import { openServer, type ServiceCounts } from "../server-connection.ts"
 import { type Column, formatTable, printable } from "../table.ts"
-import { untilSignal } from "../until-signal.ts"
+import { whileRead } from "../until-signal.ts"
 
 interface StatsOptions {
   gateway: string
@@ -39,7 +39,7 @@ export const statsCommand: CommandDefinition = command<StatsOptions>({
       context.stdout.write(options.format === "json" ? `${JSON.stringify(first.json, null, 2)}\n` : first.table)
       return undefined
     }
-    return untilSignal(context, (signal) => watch(context, { first, read, options, signal }))
+    return whileRead(context, (signal) => watch(context, { first, read, options, signal }))
   },
 })
 
@@ -93,7 +93,7 @@ const columns: readonly Column<Row>[] = [
 const rateTitles = ["REQ/S", "ERR/S"]
 
 function gatewayReader(context: CliContext, url: string): () => Promise<Reading> {
-  const admin = openAdmin(url, context.clock)
+  const admin = openAdmin(context, url)
   let before: GatewaySample | undefined
   return async () => {
     const sample = await readStats(admin, context.clock.monotonic())
@@ -123,12 +123,12 @@ const serviceColumns: readonly Column<ServiceCounts>[] = [
 ]
 
 async function serverReader(context: CliContext, servers: readonly string[]): Promise<() => Promise<Reading>> {
-  const connection = await openServer(servers)
+  const connection = await openServer(context, servers)
   return async () => {
     const services = (await connection.counts()).toSorted((a, b) => (a.name < b.name ? -1 : 1))
     const table = services.length === 0 ? "" : formatTable(serviceColumns, services, context.stdout.columns)
     const sum = (of: (counts: ServiceCounts) => number) => services.reduce((total, counts) => total + of(counts), 0)
-    const all = `${services.length} services, ${sum(({ serving }) => serving)} of ${sum(({ instances }) => instances)} instances serving\n`
+    const all = `${services.length} service${services.length === 1 ? "" : "s"}, ${sum(({ serving }) => serving)} of ${sum(({ instances }) => instances)} instances serving\n`
     return { table: `${table}${all}`, json: { services } }
   }
 }

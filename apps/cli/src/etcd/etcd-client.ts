@@ -14,6 +14,8 @@ export interface EtcdClientOptions {
   /** PEM certificates to trust instead of the system's. */
   ca?: string
   clock: Clock
+  /** Runs each call, and may tell that it takes long. Default runs it. */
+  told?: <T>(call: () => Promise<T>) => Promise<T>
 }
 
 /**
@@ -34,7 +36,12 @@ export class EtcdClient {
   }
 
   /** One call, with fail-over. */
-  async call(path: string, body: object): Promise<Record<string, unknown>> {
+  call(path: string, body: object): Promise<Record<string, unknown>> {
+    const { told = (call) => call() } = this.#options
+    return told(() => this.#call(path, body))
+  }
+
+  async #call(path: string, body: object): Promise<Record<string, unknown>> {
     const { endpoints, clock } = this.#options
     const until = clock.monotonic() + callMs
     const failures: string[] = []
@@ -139,6 +146,8 @@ export class EtcdClient {
     const fault = (value?.["error"] as { message?: unknown } | undefined)?.message ?? value?.["message"] ?? value?.["error"]
     const code = value?.["code"] ?? value?.["grpc_code"]
     if (typeof fault === "string" && typeof code === "number") throw etcdError(endpoint, code, fault)
+    // A proxy in front of etcd says so while etcd is away.
+    if (status >= 500) throw new MeshError("connection_failed", `it answered ${status} with something else than etcd does`)
     const meant = status === 404 ? " (its JSON gateway may be switched off: --enable-grpc-gateway)" : ""
     throw new MeshError(
       "invalid_request",
@@ -159,5 +168,6 @@ function etcdError(endpoint: EtcdEndpoint, code: number, fault: string): MeshErr
 
 function reasonOf(error: unknown): string {
   const { code, message } = error as { code?: unknown; message?: string }
+  if (typeof code === "string" && code.startsWith("HPE_")) return "what answers there does not speak HTTP"
   return typeof code === "string" && code !== "ABORT_ERR" && !MeshError.is(error) ? code : (message ?? String(error))
 }

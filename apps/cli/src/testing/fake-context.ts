@@ -14,12 +14,15 @@ export interface FakeContext extends CliContext {
   readonly written: { stdout: string; stderr: string }
   readonly exits: number[]
   signal(): void
+  /** Whoever reads stdout goes. */
+  leave(): void
 }
 
 /** Makes a context with an environment of its own. */
 export function fakeContext(options: { env?: Record<string, string>; columns?: number; colour?: boolean; clock?: Clock } = {}): FakeContext {
   const written = { stdout: "", stderr: "" }
   const listeners = new Set<(signal: string) => void>()
+  const leavers = new Set<() => void>()
   const exits: number[] = []
   return {
     written,
@@ -33,7 +36,14 @@ export function fakeContext(options: { env?: Record<string, string>; columns?: n
       listeners.add(listener)
       return () => void listeners.delete(listener)
     },
+    onReaderGone(listener) {
+      leavers.add(listener)
+      return () => void leavers.delete(listener)
+    },
     exitNow: (code) => void exits.push(code),
+    leave: () => {
+      for (const listener of leavers) listener()
+    },
     signal: () => {
       for (const listener of listeners) listener("SIGINT")
     },

@@ -72,9 +72,7 @@ export function createDiscoveryApi(options: DiscoveryApiOptions): DiscoveryApi {
       if (call.signal?.aborted) throw new MeshError("aborted", "the caller gave up", { cause: error })
       if (MeshError.is(controller.signal.reason)) throw controller.signal.reason
       if (MeshError.is(error)) throw error
-      throw new MeshError("connection_failed", `no discovery server at ${url}: ${(error as { code?: string }).code ?? String(error)}`, {
-        cause: error,
-      })
+      throw new MeshError("connection_failed", `no discovery server at ${url}: ${reasonOf(error)}`, { cause: error })
     } finally {
       timer.cancel()
     }
@@ -160,5 +158,14 @@ function read(
   if (schema === "empty") return undefined
   const parsed = (schema as { safeParse?: (input: unknown) => { success: boolean; data?: unknown } } | undefined)?.safeParse?.(value)
   if (parsed?.success) return parsed.data
-  throw new MeshError("invalid_request", `${url} is not a Meshwork discovery server: it answered ${status} with something else`)
+  // A proxy in front of a server says so while the server is away.
+  const code = status >= 500 ? "connection_failed" : "invalid_request"
+  throw new MeshError(code, `${url} is not a Meshwork discovery server: it answered ${status} with something else`)
+}
+
+function reasonOf(error: unknown): string {
+  const { name, code, message } = error as { name?: string; code?: string; message?: string }
+  if (name === "HTTPParserError") return "what answers there does not speak HTTP"
+  if (code === "UND_ERR_SOCKET" || code === "UND_ERR_RES_CONTENT_LENGTH_MISMATCH") return "it closed the connection before it had answered"
+  return code ?? message ?? String(error)
 }
