@@ -3,6 +3,7 @@ import { readdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { promisify } from "node:util"
 import { expect, it } from "vitest"
+import { onPorts, readmeExamples } from "../scripts/readme-examples.mjs"
 import { eventually } from "./support/eventually.ts"
 import { getOk } from "./support/mesh.ts"
 import { freePorts, launch, root, scratchFolder } from "./support/programs.ts"
@@ -64,8 +65,20 @@ it("every package, packed, installs into an empty project and works on Node 22, 
     `${subpaths.map((path) => `if (Object.keys(await import(${JSON.stringify(path)})).length === 0) throw new Error(${JSON.stringify(path)})`).join("\n")}\nconsole.log("all", process.version)\n`,
   )
   writeFileSync(join(project, "meshwork.yaml"), "services: { a: { instances: [127.0.0.1:1] } }\nroutes: [{ pathPrefix: /, service: a }]\n")
+  // What the READMEs that were shipped say, as a reader would copy it. Those that promise no output are tried in the unit tests.
+  const examples = published.flatMap(({ manifest: { name } }) =>
+    readmeExamples(readFileSync(join(project, "node_modules", name, "README.md"), "utf8"))
+      .filter(({ prints }) => prints.length > 0)
+      .map((example, index) => ({ ...example, file: `${name.replace("@meshwork/", "")}-${index}.mjs` })),
+  )
+  expect(examples.length).toBeGreaterThanOrEqual(10)
   for (const version of [22, 24, 26]) {
     const node = join(project, `node_modules/node-${version}/bin/node`)
+    for (const { code, prints, file } of examples) {
+      writeFileSync(join(project, file), onPorts(code, await freePorts(4)))
+      const { stdout } = await run(node, [file], { cwd: project, timeout: 30_000 })
+      expect(stdout.trimEnd().split("\n"), `${file} on Node ${version}`).toEqual(prints)
+    }
     const meshwork = join(project, "node_modules/@meshwork/cli/bin/meshwork.js")
     expect((await run(node, ["all.mjs"], { cwd: project })).stdout).toMatch(new RegExp(`^all v${version}\\.`))
     expect((await run(node, [meshwork, "--version"], { cwd: project })).stdout.trim()).toBe(published[0]?.manifest.version)

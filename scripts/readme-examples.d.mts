@@ -1,0 +1,7 @@
+/** A block of code of a page, and the lines that it says it prints. */
+export interface ReadmeExample {
+  code: string
+  prints: string[]
+}
+export function readmeExamples(text: string): ReadmeExample[]
+export function onPorts(code: string, ports: readonly number[]): string
