@@ -19,12 +19,7 @@ const nodePeers = ["http-proxy", "http-proxy-3", "httpxy", "fast-gateway", "@fas
 const jobs = [
   { name: "GET 1 KB", total: 9000, connections: 32, send: (load) => sendRequests({ ...load, path: "/api/orders/7" }) },
   { name: "GET 64 KB", total: 4000, connections: 32, send: (load) => sendRequests({ ...load, path: "/api/orders/7?bytes=65536" }) },
-  {
-    name: "POST 4 KB",
-    total: 6000,
-    connections: 32,
-    send: (load) => sendRequests({ ...load, path: "/api/orders", method: "POST", body: Buffer.alloc(4096, "x") }),
-  },
+  { name: "POST 4 KB", total: 6000, connections: 32, send: sendPosts },
   { name: "GET 1 KB, 1,000 connections", total: 9000, connections: 1000, send: (load) => sendRequests({ ...load, path: "/api/orders/7" }) },
   { name: "WebSocket echo of 64 bytes", total: 9000, connections: 32, webSocket: true, send: (load) => sendMessages({ ...load, path: "/api/live" }) },
 ]
