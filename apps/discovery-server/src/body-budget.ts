@@ -10,15 +10,16 @@ const smallBytes = 16 * 1024
  */
 export function limitBodiesUnderWay(app: FastifyInstance, limits: { limitBytes: number; largestBytes: number }): void {
   let underWay = 0
-  app.addHook("onRequest", async (request, reply) => {
+  app.addHook("onRequest", (request, reply, done) => {
     const { "content-length": length, "transfer-encoding": encoding } = request.headers
     const bytes = encoding === undefined ? Math.min(Number(length ?? 0), limits.largestBytes) : limits.largestBytes
-    if (bytes <= smallBytes) return
+    if (bytes <= smallBytes) return done()
     if (underWay + bytes > limits.limitBytes) {
-      throw new MeshError("overloaded", "too many large request bodies are on their way at once", { retryAfterMs: 1000 })
+      return done(new MeshError("overloaded", "too many large request bodies are on their way at once", { retryAfterMs: 1000 }))
     }
     underWay += bytes
     // The response closes whatever becomes of the request, a connection that ends included.
     reply.raw.once("close", () => (underWay -= bytes))
+    done()
   })
 }

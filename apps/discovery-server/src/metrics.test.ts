@@ -1,4 +1,5 @@
 import { expect, it } from "vitest"
+import { RequestDurations } from "./request-durations.ts"
 import { startServer } from "./testing/server-bench.ts"
 
 const good = { host: "10.0.0.7", port: 9000 }
@@ -28,6 +29,35 @@ it("tells how many instances there are, what changed and how long requests took"
     ]),
   )
   expect(text).not.toContain("curious-caller")
+})
+
+it("puts every request into the buckets it is not slower than, and their sum beside them", async () => {
+  const durations = new RequestDurations()
+  for (const seconds of [0.0005, 0.0006, 0.2, 7]) durations.count("GET", "/here", 200, seconds)
+  durations.count("GET", "/here", 404, 1)
+  const { values } = await durations.get()
+  const series = values.filter(({ labels }) => labels["status"] === "200")
+  const buckets = series.filter(({ metricName }) => metricName.endsWith("_bucket")).map(({ labels, value }) => [labels["le"], value])
+  expect(buckets).toEqual([
+    [0.0005, 1],
+    [0.001, 2],
+    [0.0025, 2],
+    [0.005, 2],
+    [0.01, 2],
+    [0.025, 2],
+    [0.05, 2],
+    [0.1, 2],
+    [0.25, 3],
+    [0.5, 3],
+    [1, 3],
+    [2.5, 3],
+    [5, 3],
+    ["+Inf", 4],
+  ])
+  const single = (name: string) => series.find(({ metricName }) => metricName.endsWith(name))?.value
+  expect(single("_count")).toBe(4)
+  expect(single("_sum")).toBeCloseTo(7.2011)
+  expect(values.filter(({ labels }) => labels["status"] === "404")).toHaveLength(16)
 })
 
 it("labels at most 1,000 services, the rest as other", async () => {

@@ -1,13 +1,13 @@
 import type { Registry } from "@meshwork/registry-core"
 import type { FastifyInstance } from "fastify"
 import type { DockerServices } from "./docker-services.ts"
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry as Metrics } from "prom-client"
+import { Counter, collectDefaultMetrics, Gauge, Registry as Metrics } from "prom-client"
+import { RequestDurations } from "./request-durations.ts"
 
 /** Services with a label of their own; the others share the label `other`. */
 const labelledServices = 1000
 /** Gauges that prom-client calls totals, which promtool complains about. */
 const misnamed = ["nodejs_active_handles_total", "nodejs_active_requests_total", "nodejs_active_resources_total"]
-const secondsBuckets = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5]
 
 /** Offers `GET /metrics` and measures every request. */
 export function registerMetrics(app: FastifyInstance, registry: Registry, docker?: Pick<DockerServices, "status">): void {
@@ -15,7 +15,7 @@ export function registerMetrics(app: FastifyInstance, registry: Registry, docker
   collectDefaultMetrics({ register: metrics })
   for (const name of misnamed) metrics.removeSingleMetric(name)
   for (const metric of [...registryMetrics(registry), ...dockerMetrics(docker)]) metrics.registerMetric(metric)
-  metrics.registerMetric(measureRequests(app))
+  metrics.registerMetric(measureRequests(app).asMetric())
   app.get("/metrics", async (_, reply) => reply.type(metrics.contentType).send(await metrics.metrics()))
   app.addHook("onClose", async () => metrics.clear())
 }
@@ -100,24 +100,13 @@ function labelled(registry: Registry): Map<string, { instances: number; serving:
   return counts
 }
 
-function measureRequests(app: FastifyInstance): Histogram {
-  const duration = new Histogram({
-    name: "meshwork_discovery_request_duration_seconds",
-    help: "Time from the request head to the end of the answer, watches left out",
-    labelNames: ["method", "route", "status"] as const,
-    buckets: secondsBuckets,
-    registers: [],
+function measureRequests(app: FastifyInstance): RequestDurations {
+  const durations = new RequestDurations()
+  app.addHook("onResponse", (request, reply, done) => {
+    done()
+    const { url } = request.routeOptions
+    if (url === undefined) durations.count("other", "none", reply.statusCode, reply.elapsedTime / 1000)
+    else if (url !== "/v1/watch") durations.count(request.method, url, reply.statusCode, reply.elapsedTime / 1000)
   })
-  // Looking labels up costs more than counting: each combination is resolved once.
-  const series = new Map<string, Histogram.Internal<"method" | "route" | "status">>()
-  app.addHook("onResponse", async (request, reply) => {
-    const route = request.routeOptions.url ?? "none"
-    if (route === "/v1/watch") return
-    const method = request.routeOptions.url === undefined ? "other" : request.method
-    const key = `${method} ${reply.statusCode} ${route}`
-    let found = series.get(key)
-    if (found === undefined) series.set(key, (found = duration.labels({ method, route, status: String(reply.statusCode) })))
-    found.observe(reply.elapsedTime / 1000)
-  })
-  return duration
+  return durations
 }

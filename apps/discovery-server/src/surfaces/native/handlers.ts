@@ -55,7 +55,7 @@ export function createHandlers({ registry, polling, hub, reports }: HandlerParts
       return { status: created ? 201 : 200, json: { instance } }
     },
     heartbeat: ({ params, body }) => {
-      const beat = registry.heartbeat({ ...params, ...body })
+      const beat = registry.heartbeat(Object.assign(body, params))
       if (beat.status === 404) throw new MeshError("not_found", `${keyText(params)} is not registered, or by another process: register again`)
       return beat.status === 202 ? { status: 202, json: { pending: true } } : { status: 200, json: { expiresAt: beat.expiresAt } }
     },

@@ -1,6 +1,6 @@
 import { routes, type Clock, type RouteDefinition, type RouteName } from "@meshwork/contract"
 import type { Registry } from "@meshwork/registry-core"
-import type { FastifyInstance } from "fastify"
+import type { FastifyInstance, FastifyReply } from "fastify"
 import type { Authorize } from "../../access.ts"
 import type { HealthPolling } from "../../health-polling.ts"
 import type { GatewayReports } from "../../reports.ts"
@@ -15,6 +15,8 @@ export interface NativeContext {
   authorize: Authorize
   clock: Clock
 }
+
+const jsonType = "application/json; charset=utf-8"
 
 /** Registers the native routes by walking the contract's table, and `GET /ready`. */
 export function registerNative(app: FastifyInstance, context: NativeContext): void {
@@ -34,16 +36,17 @@ export function registerNative(app: FastifyInstance, context: NativeContext): vo
       ...(route.mutates
         ? {
             // Before the body is read: whoever may not change anything sends nothing either.
-            onRequest: async (request) => request.setDecorator("by", authorize(request.headers.authorization, request.ip)),
+            onRequest: (request, _, done) => {
+              request.setDecorator("by", authorize(request.headers.authorization, request.ip))
+              done()
+            },
           }
         : {}),
-      handler: async (request, reply) => {
+      handler: (request, reply) => {
         const { params, query, body } = request
-        const answer = await handle({ params, query, body }, { by: request.getDecorator<string>("by"), request, reply })
-        if (answer === "hijacked") return reply
-        void reply.code(answer.status).headers(answer.headers ?? {})
-        if (answer.body !== undefined) return reply.type("application/json; charset=utf-8").send(answer.body)
-        return answer.json === undefined ? reply.send() : reply.type("application/json; charset=utf-8").send(answer.json)
+        const answer = handle({ params, query, body }, { by: request.getDecorator<string>("by"), request, reply })
+        // What is known at once is sent at once: heartbeats and reads wait for nothing.
+        return answer instanceof Promise ? answer.then((later) => send(reply, later)) : send(reply, answer)
       },
     })
   }
@@ -51,4 +54,12 @@ export function registerNative(app: FastifyInstance, context: NativeContext): vo
     const readiness = registry.readiness()
     return reply.code(readiness.ready ? 200 : 503).send(readiness)
   })
+}
+
+function send(reply: FastifyReply, answer: Answer | "hijacked"): FastifyReply {
+  if (answer === "hijacked") return reply
+  void reply.code(answer.status)
+  if (answer.headers !== undefined) void reply.headers(answer.headers)
+  const { body = answer.json === undefined ? undefined : JSON.stringify(answer.json) } = answer
+  return body === undefined ? reply.send() : reply.header("content-type", jsonType).send(body)
 }
