@@ -104,7 +104,7 @@ export async function createDiscoveryServer(options: DiscoveryServerOptions): Pr
     if (options.instances !== undefined) await applyStaticServices(opened, options.instances)
     polling = startHealthPolling({ registry: opened, clock, random, log })
     docker = await openDocker(options, opened, address.host)
-    registerMetrics(app, opened, docker)
+    registerMetrics(app, { registry: opened, polling, docker, clock })
     await registerOpenApi(app)
     const reports = new GatewayReports(clock)
     registerNative(app, { registry: opened, polling, reports, authorize, clock })

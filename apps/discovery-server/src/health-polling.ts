@@ -4,6 +4,7 @@ import {
   createProbe,
   targetsOf,
   type Packet,
+  type PollerStatistics,
   type PollState,
   type PollTarget,
   type Trouble,
@@ -27,6 +28,8 @@ export interface HealthPolling {
   probing(key: InstanceKey): Probing | undefined
   /** URL of the server that probes an instance, where that is another one. */
   polledBy(key: InstanceKey): string | undefined
+  /** Figures of the poller, for metrics. */
+  statistics(): PollerStatistics
   /** Ends every probe. Idempotent. */
   close(): Promise<void>
 }
@@ -100,6 +103,10 @@ class RegistryPolling implements HealthPolling {
     }
     const { since: _since, lastCheckedAt: _checked, lastFailureAt: _failed, ...probing } = state
     return probing
+  }
+
+  statistics(): PollerStatistics {
+    return this.#poller.statistics()
   }
 
   polledBy(key: InstanceKey): string | undefined {

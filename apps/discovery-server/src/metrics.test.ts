@@ -1,3 +1,5 @@
+import { spawnSync } from "node:child_process"
+import { readFileSync } from "node:fs"
 import { expect, it } from "vitest"
 import { RequestDurations } from "./request-durations.ts"
 import { startServer } from "./testing/server-bench.ts"
@@ -29,6 +31,52 @@ it("tells how many instances there are, what changed and how long requests took"
     ]),
   )
   expect(text).not.toContain("curious-caller")
+})
+
+it("tells how probing goes", async () => {
+  const { call } = await startServer()
+  const check = { method: "ping", frequencySeconds: 3600 }
+  const { port } = new URL((await startServer()).url)
+  await call("/v1/services/payment/instances/a", { method: "PUT", body: { host: "127.0.0.1", port: Number(port), check } })
+  await call("/v1/services/payment/instances/b", { method: "PUT", body: { host: "127.0.0.1", port: 1, check } })
+  await call("/v1/services/payment/instances/c", { method: "PUT", body: good })
+  const lines = async () => (await call("/metrics")).text.split("\n").filter((line) => line.startsWith("meshwork_poller_"))
+  await expect
+    .poll(lines)
+    .toEqual(
+      expect.arrayContaining([
+        'meshwork_poller_probes_total{result="active"} 1',
+        'meshwork_poller_probes_total{result="inactive"} 0',
+        'meshwork_poller_probes_total{result="unreachable"} 1',
+        'meshwork_poller_probes_total{result="fault"} 0',
+        "meshwork_poller_targets 2",
+        "meshwork_poller_probes_under_way 0",
+        "meshwork_poller_probes_waiting 0",
+        "meshwork_poller_cut_off 0",
+      ]),
+    )
+  const figures = Object.fromEntries((await lines()).map((line) => line.split(" ")))
+  expect(Number(figures["meshwork_poller_history_bytes"])).toBeGreaterThan(0)
+  expect(Number(figures["meshwork_poller_late_seconds"])).toBeLessThan(1)
+})
+
+it.skipIf(spawnSync("promtool", ["--version"]).status !== 0)("passes promtool's check", async () => {
+  const { call } = await startServer()
+  await call("/v1/services/payment/instances/a", { method: "PUT", body: good })
+  const { text } = await call("/metrics")
+  const { status, stdout, stderr } = spawnSync("promtool", ["check", "metrics"], { input: text, encoding: "utf8" })
+  expect(`${stdout}${stderr}`).toBe("")
+  expect(status).toBe(0)
+})
+
+it("has every metric of its own in the reference, and no other", async () => {
+  const { call } = await startServer()
+  const { text } = await call("/metrics")
+  const told = [...text.matchAll(/^# TYPE (meshwork_\w+) /gm)].map(([, name]) => name)
+  const reference = readFileSync(new URL("../../../docs/reference/prometheus.md", import.meta.url), "utf8")
+  const documented = [...reference.matchAll(/^\| `(meshwork_\w+)`/gm)].map(([, name]) => name ?? "")
+  // Only where containers are looked for.
+  expect(documented.filter((name) => !name.startsWith("meshwork_discovery_docker_")).toSorted()).toEqual(told.toSorted())
 })
 
 it("puts every request into the buckets it is not slower than, and their sum beside them", async () => {

@@ -1,7 +1,10 @@
+import type { Clock } from "@meshwork/contract"
 import type { Registry } from "@meshwork/registry-core"
 import type { FastifyInstance } from "fastify"
 import type { DockerServices } from "./docker-services.ts"
 import { Counter, collectDefaultMetrics, Gauge, Registry as Metrics } from "prom-client"
+import type { HealthPolling } from "./health-polling.ts"
+import { pollerMetrics } from "./poller-metrics.ts"
 import { RequestDurations } from "./request-durations.ts"
 
 /** Services with a label of their own; the others share the label `other`. */
@@ -9,19 +12,29 @@ const labelledServices = 1000
 /** Gauges that prom-client calls totals, which promtool complains about. */
 const misnamed = ["nodejs_active_handles_total", "nodejs_active_requests_total", "nodejs_active_resources_total"]
 
+/** What the figures are read from. */
+interface MeasuredParts {
+  registry: Registry
+  polling: Pick<HealthPolling, "statistics">
+  clock: Clock
+  /** Absent where containers are not looked for. */
+  docker?: Pick<DockerServices, "status"> | undefined
+}
+
 /** Offers `GET /metrics` and measures every request. */
-export function registerMetrics(app: FastifyInstance, registry: Registry, docker?: Pick<DockerServices, "status">): void {
+export function registerMetrics(app: FastifyInstance, parts: MeasuredParts): void {
+  const { registry, polling, clock, docker } = parts
   const metrics = new Metrics()
   collectDefaultMetrics({ register: metrics })
   for (const name of misnamed) metrics.removeSingleMetric(name)
-  for (const metric of [...registryMetrics(registry), ...dockerMetrics(docker)]) metrics.registerMetric(metric)
+  for (const metric of [...registryMetrics(registry, clock), ...pollerMetrics(polling), ...dockerMetrics(docker)]) metrics.registerMetric(metric)
   metrics.registerMetric(measureRequests(app).asMetric())
   app.get("/metrics", async (_, reply) => reply.type(metrics.contentType).send(await metrics.metrics()))
   app.addHook("onClose", async () => metrics.clear())
 }
 
 /** Figures that are read when they are asked for. */
-function registryMetrics(registry: Registry): (Gauge | Counter)[] {
+function registryMetrics(registry: Registry, clock: Clock): (Gauge | Counter)[] {
   const gauge = (name: string, help: string, value: () => number) =>
     new Gauge({
       name: `meshwork_registry_${name}`,
@@ -48,6 +61,10 @@ function registryMetrics(registry: Registry): (Gauge | Counter)[] {
     gauge("watchers", "Open watches", () => registry.statistics().watchers),
     gauge("revision", "Counter of visible changes", () => registry.position.revision),
     gauge("ready", "1 while registrations are taken, else 0", () => Number(registry.readiness().ready)),
+    gauge("servers", "Discovery servers over the same storage, this one included", () => registry.servers().length),
+    gauge("stale_seconds", "How long the storage has not been reached; 0 while it is, and where it is not shared", () =>
+      staleSeconds(registry, clock),
+    ),
     perService("instances", "Registered instances of a service", "instances"),
     perService("serving_instances", "Instances of a service that serve", "serving"),
     new Counter({
@@ -70,6 +87,11 @@ function registryMetrics(registry: Registry): (Gauge | Counter)[] {
       },
     }),
   ]
+}
+
+function staleSeconds(registry: Registry, clock: Clock): number {
+  const since = registry.staleSince()
+  return since === undefined ? 0 : Math.max(0, clock.now() - since) / 1000
 }
 
 function dockerMetrics(docker: Pick<DockerServices, "status"> | undefined): Gauge[] {
