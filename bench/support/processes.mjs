@@ -33,7 +33,9 @@ async function drain(response) {
   return true
 }
 
+/** Idempotent. */
 function end(child) {
+  if (child.exitCode !== null || child.signalCode !== null) return Promise.resolve()
   const ended = new Promise((resolve) => child.on("exit", resolve))
   child.kill("SIGTERM")
   return ended
