@@ -43,6 +43,7 @@ class HealthPoller implements Poller {
   readonly #running = new Set<Promise<void>>()
   readonly #probes: Record<ProbeOutcome, number> = { active: 0, inactive: 0, unreachable: 0, fault: 0 }
   #timer: { at: number; handle: Timer } | undefined
+  #paused = false
   #closed = false
 
   constructor(options: PollerOptions) {
@@ -97,11 +98,24 @@ class HealthPoller implements Poller {
       targets: this.#entries.size,
       underWay: this.#queue.underWay,
       waiting: this.#queue.waiting,
-      lateMs: Math.max(0, now - oldest),
+      lateMs: this.#paused ? 0 : Math.max(0, now - oldest),
       cutOffSince: since === undefined ? undefined : this.#clock.now() - (now - since),
       historyBytes: this.#store.bytes,
       probes: { ...this.#probes },
     }
+  }
+
+  pause(paused: boolean): void {
+    if (this.#closed || this.#paused === paused) return
+    this.#paused = paused
+    const now = this.#clock.monotonic()
+    const waiting = [...this.#entries.values()].filter((entry) => entry.running === undefined && (entry.slot < 0 || entry.at <= now))
+    const spread = paused ? 0 : Math.min(catchUpMs, waiting.length * 5)
+    for (const entry of waiting) {
+      this.#queue.delete(entry)
+      this.#heap.put(entry, now + spread * this.#random())
+    }
+    this.#arm(now)
   }
 
   async close(): Promise<void> {
@@ -139,6 +153,7 @@ class HealthPoller implements Poller {
   /** Queues everything that is due and sets the one timer to the next. */
   #tick(): void {
     const now = this.#clock.monotonic()
+    if (this.#paused) return
     for (let entry = this.#heap.first; entry !== undefined && entry.at <= now; entry = this.#heap.first) {
       this.#heap.delete(entry)
       this.#queue.push(entry)
@@ -147,7 +162,7 @@ class HealthPoller implements Poller {
   }
 
   #arm(now: number): void {
-    const at = this.#heap.first?.at
+    const at = this.#paused ? undefined : this.#heap.first?.at
     if (this.#closed || at === this.#timer?.at) return
     this.#timer?.handle.cancel()
     if (at === undefined) {

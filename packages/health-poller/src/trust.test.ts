@@ -61,6 +61,22 @@ describe("an instance that flaps", () => {
   })
 })
 
+it("a server that takes over goes on with the penalty that its predecessor stored", async () => {
+  const taken = async (health: { status: "passing" | "failing"; penalty?: number }) => {
+    const bench = pollerBench(() => good)
+    bench.poller.sync([target("a", { frequencySeconds: 1 }, { health: { since: 0, reason: "", ...health } })])
+    await bench.clock.advance(12_000)
+    return bench
+  }
+  const held = await taken({ status: "failing", penalty: 3.4 })
+  expect(held.verdicts.map(({ status }) => status)).not.toContain("passing")
+  await held.clock.advance(15_000)
+  expect(held.verdicts.at(-1)).toMatchObject({ status: "passing" })
+  expect((await taken({ status: "failing", penalty: 1 })).verdicts[0]).toMatchObject({ status: "passing" })
+  expect((await taken({ status: "failing" })).verdicts[0]).toMatchObject({ status: "passing" })
+  expect((await taken({ status: "passing", penalty: 3.4 })).verdicts.map(({ status }) => status)).not.toContain("failing")
+})
+
 describe("what is known of an instance", () => {
   it("outlives a change of its check, which is tried at once", async () => {
     const bench = pollerBench(() => bad)
