@@ -60,7 +60,7 @@ it.skipIf(etcdMissing !== undefined)(
     const etcd = await startEtcd()
     const folder = scratchFolder()
     const [first, second, third] = await freePorts(3)
-    const start = async (port: number): Promise<Server> => {
+    const start = async (port = 0): Promise<Server> => {
       const args = ["discovery", "--port", String(port), "--storage", `etcd://${etcd.endpoint}/mesh`]
       const program = meshwork(`discovery on ${port}`, args, { cwd: folder })
       const url = `http://127.0.0.1:${port}`
@@ -131,8 +131,7 @@ it.skipIf(etcdMissing !== undefined)(
     // Without the store nobody probes, what is known stays, and everything goes on when it is back.
     etcd.kill("SIGSTOP")
     await eventually("they say that they are stale", 15_000, async () => {
-      for (const { url } of [again, b, c])
-        expect((await fetch(`${url}/v1/services/api/instances`)).headers.get("meshwork-stale")).not.toBeNull()
+      for (const { url } of [again, b, c]) expect((await fetch(`${url}/v1/services/api/instances`)).headers.get("meshwork-stale")).not.toBeNull()
     })
     await pause(2000)
     const silent = performance.now()

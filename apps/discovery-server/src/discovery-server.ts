@@ -12,6 +12,7 @@ import { assertBindable, listenError } from "./listening.ts"
 import { registerMetrics } from "./metrics.ts"
 import { registerOpenApi } from "./openapi.ts"
 import { GatewayReports } from "./reports.ts"
+import { markStaleReads } from "./stale-reads.ts"
 import { applyStaticServices, type StaticInstance } from "./static-services.ts"
 import { registerLyft } from "./surfaces/lyft/index.ts"
 import type { LyftSettings } from "./surfaces/lyft/settings.ts"
@@ -104,6 +105,7 @@ export async function createDiscoveryServer(options: DiscoveryServerOptions): Pr
     if (options.instances !== undefined) await applyStaticServices(opened, options.instances)
     polling = startHealthPolling({ registry: opened, clock, random, log })
     docker = await openDocker(options, opened, address.host)
+    markStaleReads(app, opened, clock)
     registerMetrics(app, opened, docker)
     await registerOpenApi(app)
     const reports = new GatewayReports(clock)
