@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto"
 import type { AddressInfo } from "node:net"
+import { hostname } from "node:os"
 import { formatHostPort, type Clock, type Random } from "@meshwork/contract"
 import { createRegistry, type Registry, type RegistryLimits, type RegistryStorage } from "@meshwork/registry-core"
 import type { Logger } from "pino"
@@ -94,7 +95,7 @@ export async function createDiscoveryServer(options: DiscoveryServerOptions): Pr
   try {
     registry = await createRegistry({
       storage,
-      server: { id: randomUUID(), url: `http://${formatHostPort(address.host, address.port)}` },
+      server: { id: randomUUID(), url: `http://${formatHostPort(reachableHost(options, address.host), address.port)}` },
       clock,
       random,
       probeSuspect: createSuspectProbe(clock),
@@ -127,6 +128,11 @@ export async function createDiscoveryServer(options: DiscoveryServerOptions): Pr
     await closeOnce().catch((cause: unknown) => log.warn({ err: cause }, "closing after a failed start"))
     throw error
   }
+}
+
+/** What other servers call this one: an address to bind may stand for all of this machine. */
+function reachableHost({ advertiseHost }: DiscoveryServerOptions, bound: string): string {
+  return advertiseHost ?? (bound === "0.0.0.0" || bound === "::" ? hostname() : bound)
 }
 
 /** A discovery server without Docker forgets the containers it knew when it still had it. */
