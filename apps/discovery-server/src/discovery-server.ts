@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto"
 import type { AddressInfo } from "node:net"
+import { hostname } from "node:os"
 import { formatHostPort, type Clock, type Random } from "@meshwork/contract"
 import { createRegistry, type Registry, type RegistryLimits, type RegistryStorage } from "@meshwork/registry-core"
 import type { Logger } from "pino"
@@ -12,6 +13,7 @@ import { assertBindable, listenError } from "./listening.ts"
 import { registerMetrics } from "./metrics.ts"
 import { registerOpenApi } from "./openapi.ts"
 import { GatewayReports } from "./reports.ts"
+import { markStaleReads } from "./stale-reads.ts"
 import { applyStaticServices, type StaticInstance } from "./static-services.ts"
 import { registerLyft } from "./surfaces/lyft/index.ts"
 import type { LyftSettings } from "./surfaces/lyft/settings.ts"
@@ -93,7 +95,7 @@ export async function createDiscoveryServer(options: DiscoveryServerOptions): Pr
   try {
     registry = await createRegistry({
       storage,
-      server: { id: randomUUID(), url: `http://${formatHostPort(address.host, address.port)}` },
+      server: { id: randomUUID(), url: `http://${formatHostPort(reachableHost(options, address.host), address.port)}` },
       clock,
       random,
       probeSuspect: createSuspectProbe(clock),
@@ -104,6 +106,7 @@ export async function createDiscoveryServer(options: DiscoveryServerOptions): Pr
     if (options.instances !== undefined) await applyStaticServices(opened, options.instances)
     polling = startHealthPolling({ registry: opened, clock, random, log })
     docker = await openDocker(options, opened, address.host)
+    markStaleReads(app, opened, clock)
     registerMetrics(app, { registry: opened, polling, docker, clock })
     await registerOpenApi(app)
     const reports = new GatewayReports(clock)
@@ -125,6 +128,11 @@ export async function createDiscoveryServer(options: DiscoveryServerOptions): Pr
     await closeOnce().catch((cause: unknown) => log.warn({ err: cause }, "closing after a failed start"))
     throw error
   }
+}
+
+/** What other servers call this one: an address to bind may stand for all of this machine. */
+function reachableHost({ advertiseHost }: DiscoveryServerOptions, bound: string): string {
+  return advertiseHost ?? (bound === "0.0.0.0" || bound === "::" ? hostname() : bound)
 }
 
 /** A discovery server without Docker forgets the containers it knew when it still had it. */

@@ -32,8 +32,12 @@ const instance = (id: string, port: number): Instance =>
 
 /** The part of a registry that polling uses, with a storage that can be away and counted reads. */
 function scripted(instances: Instance[]) {
-  const seen = { lists: 0, reports: [] as HealthReport[], storage: true, wake: () => {}, revision: 1, mine: true, divide: () => {} }
-  const registry: Pick<Registry, "position" | "services" | "list" | "get" | "watch" | "reportHealth" | "probes" | "prober" | "onDivided"> = {
+  const seen = { lists: 0, reports: [] as HealthReport[], storage: true, wake: () => {}, revision: 1, mine: true, divide: () => {}, stale: false }
+  const registry: Pick<
+    Registry,
+    "position" | "services" | "list" | "get" | "watch" | "reportHealth" | "probes" | "prober" | "onDivided" | "staleSince"
+  > = {
+    staleSince: () => (seen.stale ? 1 : undefined),
     get: ({ id }) => instances.find((each) => each.id === id) as InstanceDetail | undefined,
     probes: () => seen.mine,
     prober: () => ({ id: "other", url: "http://10.0.0.9:8008" }),
@@ -103,12 +107,12 @@ it("probes what is this server's to probe, and takes over and gives up as server
   const polling = startHealthPolling({ registry, clock, random: seededRandom(1), log: pino({ level: "silent" }) })
   const key = { service: "payment", id: "a" }
   await clock.advance(100)
-  expect([polling.history(key), polling.state(key), polling.polledBy(key)]).toEqual([[], undefined, "http://10.0.0.9:8008"])
+  expect([[...polling.history(key)], polling.state(key), polling.polledBy(key)]).toEqual([[], undefined, "http://10.0.0.9:8008"])
   expect(polling.probing(key)).toEqual({ by: "http://10.0.0.9:8008", next: "ask http://10.0.0.9:8008, which probes it" })
   seen.mine = true
   seen.divide()
   await clock.advance(100)
-  await expect.poll(() => polling.history(key)).toHaveLength(1)
+  await expect.poll(() => [...polling.history(key)]).toHaveLength(1)
   expect(polling.probing(key)).toMatchObject({ last: { status: "active" }, next: "a failed check would make it failing, one every 3600 s" })
   expect([polling.polledBy(key), polling.probing({ service: "payment", id: "b" })]).toEqual([undefined, undefined])
   seen.mine = false
@@ -116,6 +120,31 @@ it("probes what is this server's to probe, and takes over and gives up as server
   await clock.advance(100)
   expect(polling.state(key)).toBeUndefined()
   await polling.close()
+})
+
+it("probes nothing while it does not reach the store, and says then only what is still its own to say", async () => {
+  const clock = new ManualClock()
+  const { seen, registry } = scripted([instance("a", await listening())])
+  const polling = startHealthPolling({ registry, clock, random: seededRandom(1), log: pino({ level: "silent" }) })
+  const key = { service: "payment", id: "a" }
+  seen.stale = true
+  await clock.advance(0)
+  await expect.poll(() => [...polling.history(key)]).toHaveLength(1)
+  seen.wake()
+  await clock.advance(3600_000 * 2)
+  expect([...polling.history(key)]).toHaveLength(1)
+  expect(seen.reports).toEqual([])
+  seen.mine = false
+  seen.stale = false
+  seen.divide()
+  await clock.advance(2000)
+  expect(seen.reports).toEqual([])
+  seen.mine = true
+  seen.divide()
+  await clock.advance(2000)
+  await expect.poll(() => seen.reports).toMatchObject([{ status: "passing" }])
+  await polling.close()
+  expect(clock.pendingTimers).toBe(0)
 })
 
 it("a suspect is disproved by a refused connection only", async () => {

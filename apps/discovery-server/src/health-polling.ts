@@ -137,6 +137,8 @@ class RegistryPolling implements HealthPolling {
   #refresh(): void {
     const begin = this.#clock.monotonic()
     this.#watch.take()
+    // The others count a server that does not reach the store as gone, and probe in its place; nor could it store what it found.
+    this.#poller.pause(this.#registry.staleSince() !== undefined)
     const services = this.#registry.services()
     const present = new Set<string>()
     for (const { name, revision } of services) {
@@ -153,7 +155,10 @@ class RegistryPolling implements HealthPolling {
 
   async #report(verdict: Verdict): Promise<void> {
     const key = keyText(verdict)
+    // Who takes this one's place may know better by now.
+    if (!this.#registry.probes(verdict)) return void this.#unreported.delete(key)
     this.#unreported.set(key, verdict)
+    if (this.#registry.staleSince() !== undefined) return void (this.#retrying ??= this.#retry())
     const { service, id, ...report } = verdict
     try {
       await this.#registry.reportHealth({ service, id }, { ...report, by: "poller" })

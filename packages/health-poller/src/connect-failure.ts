@@ -4,8 +4,10 @@ import type { ProbeResult, ProbeTarget } from "./probe.ts"
 
 const ownFaults = new Set(["EMFILE", "ENFILE", "ENOBUFS", "ENOMEM", "EADDRNOTAVAIL"])
 const unresolved = new Set(["ENOTFOUND", "EAI_AGAIN", "EAI_FAIL", "EAI_NODATA", "EAI_NONAME"])
-/** Nobody said so: this machine found no way, or waited in vain. */
-const nobodySaid = new Set(["EHOSTUNREACH", "ENETUNREACH", "EHOSTDOWN", "ENETDOWN", "ETIMEDOUT", "EAI_AGAIN"])
+/** Nobody said so: this machine waited in vain. */
+const nobodySaid = new Set(["EHOSTUNREACH", "EHOSTDOWN", "ETIMEDOUT", "EAI_AGAIN"])
+/** This machine has no network that leads there. */
+const noWay = new Set(["ENETUNREACH", "ENETDOWN"])
 
 const loopback = new BlockList()
 loopback.addSubnet("127.0.0.0", 8, "ipv4")
@@ -29,6 +31,11 @@ export function silentFrom(host: string): Pick<ProbeResult, "network"> {
   return isLoopback(host) ? {} : { network: "silent" }
 }
 
+/** What it says about the network that this machine has no way to a host. */
+export function noWayTo(host: string): Pick<ProbeResult, "network"> {
+  return isLoopback(host) ? {} : { network: "no-way" }
+}
+
 /** What a failed connection says about the target. */
 export function connectFailure(target: Pick<ProbeTarget, "host" | "port">, error: unknown, ms: number): ProbeResult {
   const { host, port } = target
@@ -37,7 +44,7 @@ export function connectFailure(target: Pick<ProbeTarget, "host" | "port">, error
   const after = `after ${Math.round(ms)} ms`
   if (code !== undefined && ownFaults.has(code))
     return { outcome: "fault", reason: `this server could not open a connection: ${code}`, said: `could not open a connection (${code})` }
-  const network = code !== undefined && nobodySaid.has(code) ? silentFrom(host) : {}
+  const network = code === undefined ? {} : noWay.has(code) ? noWayTo(host) : nobodySaid.has(code) ? silentFrom(host) : {}
   if (code === "ECONNREFUSED") {
     const said = "connection refused"
     return { outcome: "unreachable", reason: `connect to ${address} refused ${after}`, said, refused: true, ...refusedBy(error, host) }

@@ -160,6 +160,49 @@ describe("slots", () => {
   })
 })
 
+it("a paused poller starts nothing, keeps what it knows, and catches up within a second", async () => {
+  const { clock, poller, probes } = bench(() => good, { concurrency: 2 })
+  poller.sync(["a", "b", "c"].map((id) => target(id)))
+  await clock.advance(100)
+  const before = probes.length
+  poller.pause(true)
+  poller.pause(true)
+  poller.sync(["a", "b", "c", "d"].map((id) => target(id)))
+  await clock.advance(300_000)
+  expect(probes).toHaveLength(before)
+  expect(poller.statistics()).toMatchObject({ targets: 4, waiting: 0, underWay: 0, lateMs: 0 })
+  expect([...poller.history({ service: "payment", id: "a" })]).toHaveLength(1)
+  poller.pause(false)
+  await clock.advance(1000)
+  expect(
+    probes
+      .slice(before)
+      .map(({ id }) => id)
+      .toSorted(),
+  ).toEqual(["a", "b", "c", "d"])
+  await clock.advance(10_600)
+  expect(probes).toHaveLength(before + 8)
+  await poller.close()
+  poller.pause(true)
+  expect(clock.pendingTimers).toBe(0)
+})
+
+it("probes that wait for a slot wait on when the poller is paused, and those under way end", async () => {
+  const { clock, poller, probes, verdicts } = bench((probed, _, signal) => hang(clock, probed, signal), { concurrency: 1, lingering: 1 })
+  poller.sync(["a", "b", "c", "d"].map((id) => target(id)))
+  await clock.advance(50)
+  const before = probes.length
+  expect(before).toBeLessThan(4)
+  poller.pause(true)
+  await clock.advance(60_000)
+  expect(probes).toHaveLength(before)
+  expect(verdicts).toHaveLength(before)
+  poller.pause(false)
+  await clock.advance(60_000)
+  expect(new Set(probes.map(({ id }) => id)).size).toBe(4)
+  await poller.close()
+})
+
 describe("own troubles", () => {
   it("a pause of this process is no failure of the target: it is probed again", async () => {
     const setup = bench((probed, n, signal) => (n === 1 ? hang(setup.clock, probed, signal) : good))

@@ -17,6 +17,8 @@ import { Troubles } from "./troubles.ts"
 const mostRepeats = 3
 /** Between two tries while it is doubted whose fault a silence is, ms. */
 const doubtPauseMs = 500
+/** By how much of itself, and by how many ms more, a time limit may be late before it tells of this process rather than of the target. */
+const lateness = { share: 0.25, ms: 20 }
 /** Over how long the probes are spread that were held back, ms. */
 const catchUpMs = 1000
 
@@ -43,6 +45,7 @@ class HealthPoller implements Poller {
   readonly #running = new Set<Promise<void>>()
   readonly #probes: Record<ProbeOutcome, number> = { active: 0, inactive: 0, unreachable: 0, fault: 0 }
   #timer: { at: number; handle: Timer } | undefined
+  #paused = false
   #closed = false
 
   constructor(options: PollerOptions) {
@@ -72,7 +75,11 @@ class HealthPoller implements Poller {
         const created = this.#returning(key, target, now) ?? new PollEntry(target, now, this.#clock.now(), this.#store)
         this.#entries.set(key, created)
         this.#heap.put(created, now + firstDueMs(target.check, newcomers, this.#random))
-      } else if (entry.update(target, now)) {
+        continue
+      }
+      const { host } = entry.target
+      if (host !== target.host) this.#network.forget(host, entry)
+      if (entry.update(target, now)) {
         this.#queue.delete(entry)
         this.#heap.put(entry, now)
       }
@@ -97,11 +104,24 @@ class HealthPoller implements Poller {
       targets: this.#entries.size,
       underWay: this.#queue.underWay,
       waiting: this.#queue.waiting,
-      lateMs: Math.max(0, now - oldest),
+      lateMs: this.#paused ? 0 : Math.max(0, now - oldest),
       cutOffSince: since === undefined ? undefined : this.#clock.now() - (now - since),
       historyBytes: this.#store.bytes,
       probes: { ...this.#probes },
     }
+  }
+
+  pause(paused: boolean): void {
+    if (this.#closed || this.#paused === paused) return
+    this.#paused = paused
+    const now = this.#clock.monotonic()
+    const waiting = [...this.#entries.values()].filter((entry) => entry.running === undefined && (entry.slot < 0 || entry.at <= now))
+    const spread = paused ? 0 : Math.min(catchUpMs, waiting.length * 5)
+    for (const entry of waiting) {
+      this.#queue.delete(entry)
+      this.#heap.put(entry, now + spread * this.#random())
+    }
+    this.#arm(now)
   }
 
   async close(): Promise<void> {
@@ -139,6 +159,7 @@ class HealthPoller implements Poller {
   /** Queues everything that is due and sets the one timer to the next. */
   #tick(): void {
     const now = this.#clock.monotonic()
+    if (this.#paused) return
     for (let entry = this.#heap.first; entry !== undefined && entry.at <= now; entry = this.#heap.first) {
       this.#heap.delete(entry)
       this.#queue.push(entry)
@@ -147,7 +168,7 @@ class HealthPoller implements Poller {
   }
 
   #arm(now: number): void {
-    const at = this.#heap.first?.at
+    const at = this.#paused ? undefined : this.#heap.first?.at
     if (this.#closed || at === this.#timer?.at) return
     this.#timer?.handle.cancel()
     if (at === undefined) {
@@ -196,13 +217,14 @@ class HealthPoller implements Poller {
     const now = this.#clock.monotonic()
     entry.running = undefined
     const ok = result.outcome === "active"
-    if (!ok && entry.repeats < mostRepeats && this.#pauses.since(begin)) {
+    if (!ok && entry.repeats < mostRepeats && (this.#pauses.since(begin) || wasLate(entry, result, now - begin))) {
       entry.repeats++
       return this.#schedule(entry, 0)
     }
     entry.repeats = 0
     if (result.network === "heard") this.#heard(entry, now)
-    const judged = result.network === "silent" && entry.passing ? this.#judgeSilence(entry, result, begin, now) : result
+    const silent = result.network === "silent" || result.network === "no-way"
+    const judged = silent && entry.passing ? this.#judgeSilence(entry, result, begin, now) : result
     if (judged === "doubted") return this.#schedule(entry, doubtPauseMs)
     entry.doubtedSince = undefined
     this.#conclude(entry, judged, startedAt, now - begin)
@@ -239,7 +261,7 @@ class HealthPoller implements Poller {
   /** What to count of a silence: as it is, nothing yet, or a fault of this process. */
   #judgeSilence(entry: PollEntry, result: ProbeResult, begin: number, now: number): ProbeResult | "doubted" {
     entry.doubtedSince ??= begin
-    const silence = this.#network.silent(entry.target.host, entry.doubtedSince, now)
+    const silence = this.#network.silent(entry.target.host, entry.doubtedSince, now, result.network === "no-way")
     if (silence.judgement === "believe") return result
     for (const witness of silence.ask) if (witness !== entry && witness.slot >= 0) this.#heap.put(witness, now)
     this.#arm(now)
@@ -249,4 +271,9 @@ class HealthPoller implements Poller {
     const said = "this server seems cut off from the network: no other machine answers it any more"
     return { outcome: "fault", reason: said, said }
   }
+}
+
+/** Whether this process was too busy to end a probe in time: then it may have been too busy to see the answer. */
+function wasLate({ target }: PollEntry, { timedOut }: ProbeResult, tookMs: number): boolean {
+  return timedOut === true && tookMs > target.check.timeoutSeconds * 1000 * (1 + lateness.share) + lateness.ms
 }

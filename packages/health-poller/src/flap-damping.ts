@@ -23,6 +23,12 @@ const mostHalfLifeMs = 300_000
 /** An instance that never flapped. */
 export const steady: Flapping = { penalty: 0, at: 0, held: false }
 
+/** What somebody else's penalty comes to, or that of an earlier run of this process. */
+export function rememberedFlapping(penalty: number | undefined, failing: boolean, now: number): Flapping {
+  if (penalty === undefined || !(penalty > 0)) return steady
+  return { penalty: Math.min(failing ? mostPenalty : releaseBelow, penalty), at: now, held: failing && penalty >= suppressAbove }
+}
+
 /** In which time a penalty falls by half: four cycles, but 15 s at least and 5 minutes at most. */
 export function halfLifeMs(check: Pick<Check, "frequencySeconds">): number {
   return Math.min(mostHalfLifeMs, Math.max(leastHalfLifeMs, check.frequencySeconds * 4000))

@@ -19,6 +19,17 @@ it("believes the silence of the only host there is, and of one that never answer
   expect(watching("a", "b").silent("new", 1000, 6000)).toEqual({ judgement: "believe" })
 })
 
+it("doubts itself for a single host where this machine has no way to it, unless others are heard", () => {
+  const alone = watching("a")
+  expect(alone.silent("a", 1000, 1000, true)).toEqual({ judgement: "cut-off", ask: [] })
+  expect(alone.silent("a", 1000, 1000 + mostCutOffMs + 1, true)).toEqual({ judgement: "believe" })
+  const one = watching("a", "b")
+  expect(one.silent("a", 1000, 1000, true)).toEqual({ judgement: "doubt", ask: ["b"] })
+  one.heard("b", "b", 1010)
+  expect(one.silent("a", 1000, 1500, true)).toEqual({ judgement: "believe" })
+  expect(watching("b").silent("never heard", 1000, 1000, true)).toEqual({ judgement: "believe" })
+})
+
 it("asks others first, and believes as soon as one of them is heard", () => {
   const watch = watching("a", "b", "c", "d", "e")
   expect(watch.silent("a", 1000, 6000)).toEqual({ judgement: "doubt", ask: ["c", "d", "e"] })

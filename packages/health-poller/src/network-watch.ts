@@ -39,13 +39,15 @@ export class NetworkWatch<W> {
   /**
    * Nothing came back from another machine.
    * @param since when the first probe began that got no answer, monotonic ms
+   * @param noWay whether this machine has no network that leads there: then no second host need fall silent to doubt ourselves
    */
-  silent(host: string, since: number, now: number): Silence<W> {
+  silent(host: string, since: number, now: number, noWay = false): Silence<W> {
     const known = this.#answering.has(host) || this.#quiet.has(host)
     if (!known || this.#heardAt >= since) return this.#believe(host)
     this.#quiet.add(host)
     this.#answering.delete(host)
-    if (this.#cutOffSince === undefined && this.#quiet.size >= this.#enough) this.#cutOffSince = now
+    const alone = noWay && this.#answering.size === 0
+    if (this.#cutOffSince === undefined && (alone || this.#quiet.size >= this.#enough)) this.#cutOffSince = now
     const ask = [...this.#answering.values()].slice(-witnesses)
     if (this.#cutOffSince !== undefined) return now - this.#cutOffSince > mostCutOffMs ? { judgement: "believe" } : { judgement: "cut-off", ask }
     return ask.length === 0 || now - since > mostDoubtMs ? this.#believe(host) : { judgement: "doubt", ask }

@@ -1,6 +1,6 @@
 import type { Due } from "./due-heap.ts"
 import { explainVerdict, type VerdictFacts } from "./explain-verdict.ts"
-import { type Flapping, halfLifeMs, heldForMs, nextFlapping, penaltyAt, steady } from "./flap-damping.ts"
+import { type Flapping, halfLifeMs, heldForMs, nextFlapping, penaltyAt, rememberedFlapping, steady } from "./flap-damping.ts"
 import { type HealthState, nextHealth } from "./next-health.ts"
 import { PacketRing } from "./packet-ring.ts"
 import type { PacketStore } from "./packet-store.ts"
@@ -33,7 +33,7 @@ export class PollEntry implements Due {
   #health: HealthState
   /** The last conclusion of its probes alone. */
   #concluded: "passing" | "failing" | undefined
-  #flapping: Flapping = steady
+  #flapping: Flapping
   #reported: { status: string; availability: number | undefined; at: number }
 
   /** @param now monotonic, @param wall Unix ms, @param store where its history is kept */
@@ -41,9 +41,11 @@ export class PollEntry implements Due {
     this.target = target
     this.history = new PacketRing(store)
     this.since = wall
-    const { status } = target.health
+    const { status, penalty } = target.health
     this.#health = { status, passed: 0, failed: 0 }
     this.#concluded = status === "unknown" ? undefined : status
+    // Whoever polled it before, a server that died or this one before it started anew, knew how much it flaps.
+    this.#flapping = rememberedFlapping(penalty, status === "failing", now)
     this.#reported = { status, availability: undefined, at: now }
   }
 

@@ -6,7 +6,7 @@ import type { Probe, ProbeOutcome } from "./probe.ts"
 export type PollTarget = Pick<Instance, "service" | "id" | "host" | "port" | "scheme" | "boot"> & {
   check: Check
   /** What is already known; an instance that was failing stays so until a probe says otherwise. */
-  health: Pick<Health, "status" | "since" | "reason">
+  health: Pick<Health, "status" | "since" | "reason" | "penalty">
 }
 
 /** A conclusion of the poller, reported when it changes. */
@@ -77,6 +77,8 @@ export interface Poller {
   history(key: InstanceKey, limit?: number): Iterable<Packet>
   state(key: InstanceKey): PollState | undefined
   statistics(): PollerStatistics
+  /** Starts no probes any more, or does again: what was due meanwhile within a second. History and counters stay. */
+  pause(paused: boolean): void
   /** Ends every probe under way. Idempotent. */
   close(): Promise<void>
 }

@@ -19,8 +19,8 @@ export interface ProbeResult {
   timedOut?: true
   /** Whether the port refused the connection: the host is there, and nothing listens. */
   refused?: true
-  /** Whether something came back from another machine, or nothing did although it should have; absent where it tells neither. */
-  network?: "heard" | "silent"
+  /** Whether something came back from another machine, nothing did although it should have, or this machine has no way there; absent where it tells nothing. */
+  network?: "heard" | "silent" | "no-way"
 }
 
 /** Where a probe goes. */

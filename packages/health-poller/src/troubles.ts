@@ -21,18 +21,15 @@ export class Troubles {
 
   /** @param reason of a probe that this process could not make of `target`; undefined for one that it could */
   fault(target: object, reason: string | undefined): void {
+    if (reason === undefined) return this.forget(target)
     if (this.#isCutOff) return
-    if (reason === undefined) {
-      if (this.#faulty.delete(target) && this.#faulty.size === 0)
-        this.#tell({ kind: "fault", present: false, message: "every probe can be made again" })
-      return
-    }
     if (this.#faulty.size === 0) this.#tell({ kind: "fault", present: true, message: reason })
     this.#faulty.add(target)
   }
 
   /** Counts a target no more. */
   forget(target: object): void {
-    this.fault(target, undefined)
+    if (this.#faulty.delete(target) && this.#faulty.size === 0)
+      this.#tell({ kind: "fault", present: false, message: "every probe can be made again" })
   }
 }

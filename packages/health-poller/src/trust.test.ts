@@ -61,6 +61,22 @@ describe("an instance that flaps", () => {
   })
 })
 
+it("a server that takes over goes on with the penalty that its predecessor stored", async () => {
+  const taken = async (health: { status: "passing" | "failing"; penalty?: number }) => {
+    const bench = pollerBench(() => good)
+    bench.poller.sync([target("a", { frequencySeconds: 1 }, { health: { since: 0, reason: "", ...health } })])
+    await bench.clock.advance(12_000)
+    return bench
+  }
+  const held = await taken({ status: "failing", penalty: 3.4 })
+  expect(held.verdicts.map(({ status }) => status)).not.toContain("passing")
+  await held.clock.advance(15_000)
+  expect(held.verdicts.at(-1)).toMatchObject({ status: "passing" })
+  expect((await taken({ status: "failing", penalty: 1 })).verdicts[0]).toMatchObject({ status: "passing" })
+  expect((await taken({ status: "failing" })).verdicts[0]).toMatchObject({ status: "passing" })
+  expect((await taken({ status: "passing", penalty: 3.4 })).verdicts.map(({ status }) => status)).not.toContain("failing")
+})
+
 describe("what is known of an instance", () => {
   it("outlives a change of its check, which is tried at once", async () => {
     const bench = pollerBench(() => bad)
@@ -159,6 +175,60 @@ it("a host that dies alone is failing within two time limits, even where the oth
   poller.sync(targets.map((each) => (each.id === "10.0.0.2" ? { ...each, check: { ...each.check, frequencySeconds: 5 } } : each)))
   await clock.advance(2 * 2000 + 600)
   expect(verdicts.at(-1)).toMatchObject({ id: "10.0.0.2", status: "failing" })
+})
+
+it("knows no host any more that a target has left", async () => {
+  const { clock, poller, silent, verdicts, targets } = network(hosts.slice(0, 2))
+  await clock.advance(1000)
+  // The second one moves to the first one's host: were the old one still known, its silence would be missing for a cut-off.
+  poller.sync(targets.map((each) => ({ ...each, host: "10.0.0.1" })))
+  await clock.advance(1000)
+  silent.add("10.0.0.1")
+  await clock.advance(15_000)
+  expect(
+    verdicts
+      .filter(({ status }) => status === "failing")
+      .map(({ id }) => id)
+      .toSorted(),
+  ).toEqual(["10.0.0.1", "10.0.0.2"])
+})
+
+it("a time limit that comes late says nothing about the target at first", async () => {
+  let lateMs = 0
+  const bench = pollerBench((probed, _, signal) =>
+    hang(bench.clock, { ...probed, check: { ...probed.check, timeoutSeconds: 0.1 + lateMs / 1000 } }, signal),
+  )
+  bench.poller.sync([target("a", { timeoutSeconds: 0.1 }, passing)])
+  lateMs = 300
+  bench.poller.sync([target("a", { timeoutSeconds: 0.1 }, passing), target("b", { timeoutSeconds: 0.1 }, passing)])
+  await bench.clock.advance(450)
+  expect(bench.verdicts).toMatchObject([{ id: "a" }])
+  expect(bench.probes.filter(({ id }) => id === "b")).toHaveLength(2)
+  await bench.clock.advance(1600)
+  expect(bench.verdicts.map(({ id }) => id)).toEqual(["a", "b"])
+})
+
+it("one that leaves while this process seems cut off leaves no fault behind", async () => {
+  const broken = target("broken", {}, { host: "127.0.0.1" })
+  let faulty = true
+  const silent = new Set<string>()
+  const bench = pollerBench((probed, _, signal) => {
+    if (probed.id === "broken") return faulty ? { outcome: "fault", reason: "EMFILE" } : good
+    return silent.has(probed.host) ? hang(bench.clock, probed, signal, { network: "silent" }) : { ...good, network: "heard" }
+  })
+  const others = hosts.map((host) => target(host, { timeoutSeconds: 2 }, { host }))
+  bench.poller.sync([broken, ...others])
+  await bench.clock.advance(1000)
+  for (const host of hosts) silent.add(host)
+  await bench.clock.advance(30_000)
+  expect(bench.troubles.map(({ kind }) => kind)).toEqual(["fault", "cut-off"])
+  bench.poller.sync(others)
+  faulty = false
+  silent.clear()
+  await bench.clock.advance(30_000)
+  bench.poller.sync([...others, { ...broken, id: "broken2" }])
+  await bench.clock.advance(15_000)
+  expect(bench.troubles.filter(({ kind, present }) => kind === "fault" && !present)).toHaveLength(1)
 })
 
 it("tells of its own faults once, and when they are over", async () => {

@@ -68,15 +68,19 @@ it("brings up a mesh that proxies to what registers, and closes at a signal that
   }
 })
 
+const serverpy = JSON.stringify({ a: { servers: ["127.0.0.1:1"], polling: { method: "ping" }, apis: ["/a"] } })
+
 it.each([
-  ["--discovery-port", "discovery.port"],
-  ["--port", "gateway.port"],
-  ["--admin-port", "gateway.adminPort"],
-])("a taken port is named together with %s", async (option, key) => {
+  ["--discovery-port", "discovery.port", "{}"],
+  ["--port", "gateway.port", "{}"],
+  ["--admin-port", "gateway.adminPort", "{}"],
+  ["--discovery-port", "meta-info.discovery_server_port", serverpy],
+  ["--port", "meta-info.request_processor_port", serverpy],
+])("a taken port is named together with %s and %s", async (option, key, text) => {
   const taken = createServer()
   await new Promise<void>((resolve) => taken.listen(0, "127.0.0.1", resolve))
   const { port } = taken.address() as AddressInfo
-  const path = file("{}")
+  const path = file(text)
   const { output, ended } = spawnMeshwork(["up", "-c", path, ...ports, option, String(port)], {}, folder)
   expect(await ended).toBe(1)
   expect(output.stderr).toContain(`port ${port} is taken; choose another one with ${option}`)

@@ -42,6 +42,10 @@ export const upCommand: CommandDefinition = command<UpOptions>({
   },
 })
 
+/** What a file calls its ports. */
+const meshworkKeys = { discovery: "discovery.port", gateway: "gateway.port", admin: "gateway.adminPort" }
+const serverpyKeys = { discovery: "meta-info.discovery_server_port", gateway: "meta-info.request_processor_port", admin: undefined }
+
 /** Discovery first, then the gateway, which talks to it over loopback HTTP like everyone else. */
 async function start(context: CliContext, config: LoadedConfig, options: UpOptions, running: (part: Closable) => void): Promise<void> {
   const { storage = config.discovery.storage, discoveryPort = config.discovery.port, tokenFile } = options
@@ -50,10 +54,15 @@ async function start(context: CliContext, config: LoadedConfig, options: UpOptio
   const { advertiseHost = config.discovery.advertiseHost } = options
   const { env } = context
   const [{ runDiscovery }, { runGateway }] = await Promise.all([import("@meshwork/discovery-server"), import("@meshwork/gateway-server")])
+  const keys = config.format === "serverpy" ? serverpyKeys : meshworkKeys
   const choices: readonly PortChoice[] = [
-    { port: discoveryPort, words: "--discovery-port, MESHWORK_DISCOVERY_PORT or discovery.port" },
-    { port, words: "--port, MESHWORK_GATEWAY_PORT or gateway.port" },
-    { port: adminPort, words: "--admin-port, MESHWORK_ADMIN_PORT or gateway.adminPort" },
+    { port: discoveryPort, words: `--discovery-port, MESHWORK_DISCOVERY_PORT or ${keys.discovery} in ${config.file}` },
+    { port, words: `--port, MESHWORK_GATEWAY_PORT or ${keys.gateway} in ${config.file}` },
+    {
+      port: adminPort,
+      words:
+        keys.admin === undefined ? "--admin-port or MESHWORK_ADMIN_PORT" : `--admin-port, MESHWORK_ADMIN_PORT or ${keys.admin} in ${config.file}`,
+    },
   ]
 
   refuseSharedPort(choices)
@@ -97,7 +106,7 @@ async function start(context: CliContext, config: LoadedConfig, options: UpOptio
     running(gateway)
     context.stderr.write(summary(config, gateway, own, storage))
   } catch (error) {
-    throw takenPort(error, choices, config.file)
+    throw takenPort(error, choices)
   }
 }
 
@@ -115,11 +124,11 @@ function refuseSharedPort(choices: readonly PortChoice[]): void {
 }
 
 /** A taken port in the words of this command, which has three of them. */
-function takenPort(error: unknown, choices: readonly PortChoice[], file: string): unknown {
+function takenPort(error: unknown, choices: readonly PortChoice[]): unknown {
   const cause = MeshError.is(error) ? (error.cause as { code?: string; port?: number } | undefined) : undefined
   const choice = choices.find(({ port }) => port !== 0 && port === cause?.port)
   if (cause?.code !== "EADDRINUSE" || choice === undefined) return error
-  return new MeshError("invalid_config", `port ${choice.port} is taken; choose another one with ${choice.words} in ${file}`, { cause })
+  return new MeshError("invalid_config", `port ${choice.port} is taken; choose another one with ${choice.words}`, { cause })
 }
 
 function summary(config: LoadedConfig, gateway: { url: string; adminUrl: string }, discovery: string, storage: string): string {

@@ -23,7 +23,9 @@ function readAddress(found: unknown): WrittenAddress | undefined {
 }
 
 const address = value(acceptedAddress, readAddress)
-const serverList = z.array(address).min(1)
+const shapes = "a list of addresses, or a mapping from address to polling"
+// Whatever is neither is told of both.
+const serverList = value(shapes, (found) => (Array.isArray(found) ? (found as unknown[]) : undefined)).pipe(z.array(address).min(1))
 
 /** What a service of ServerPy's file comes to. */
 export interface ServerPyService {

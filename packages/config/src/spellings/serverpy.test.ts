@@ -228,7 +228,7 @@ describe("everything that is wrong is said at once", () => {
       'first.servers["127.0.0.1:6"].timeout: unknown key "timeout"; accepted are method, endpoint, frequency, retries, retry_delay, packet_limit, priority',
       'first.servers["127.0.0.1:7"]: found "ping"; accepted is a mapping',
       'first.servers["http://a/b"]: this is no address; accepted is host, host:port or a URL with http or https and without a path',
-      'second.servers: found "127.0.0.1:1"; accepted is a list',
+      'second.servers: found "127.0.0.1:1"; accepted is a list of addresses, or a mapping from address to polling',
       "second.apis: found an empty list; accepted is a list of at least 1",
       "third.servers: found an empty list; accepted is a list of at least 1",
       "third.polling.priority: goes with servers that have a polling each: all of a list would have the same",
@@ -258,7 +258,7 @@ describe("everything that is wrong is said at once", () => {
     [
       '{"service_1": {}, "service_2": {}}',
       ["service_1", "service_2"].flatMap((name) => [
-        `${name}.servers: is missing; accepted is a list`,
+        `${name}.servers: is missing; accepted is a list of addresses, or a mapping from address to polling`,
         `${name}.apis: is missing; accepted is a list`,
         `${name}.polling: is missing; a list of servers needs a polling that they share`,
       ]),

@@ -49,7 +49,7 @@ it.each<[string, string, Partial<ProbeResult>]>([
     { outcome: "inactive", said: "Destination Host Unreachable" },
   ],
   ["a reply from afar", 'echo "64 bytes from 10.0.0.7: icmp_seq=1 ttl=64 time=0.1 ms"; exit 0', { outcome: "active", network: "heard" }],
-  ["no way there", 'echo "ping: connect: Network is unreachable" >&2; exit 2', { outcome: "unreachable", network: "silent" }],
+  ["no way there", 'echo "ping: connect: Network is unreachable" >&2; exit 2', { outcome: "unreachable", network: "no-way" }],
   ["no resolver", 'echo "ping: x: Temporary failure in name resolution" >&2; exit 2', { outcome: "unreachable", network: "silent" }],
   ["no permission", 'echo "ping: socket: Operation not permitted" >&2; exit 2', { outcome: "fault", said: expect.stringContaining("not permitted") }],
   ["an option it does not know", 'echo "ping: invalid option" >&2; exit 64', { outcome: "fault", said: expect.stringContaining("invalid option") }],

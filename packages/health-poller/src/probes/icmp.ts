@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process"
 import type { Readable } from "node:stream"
-import { isLoopback, silentFrom } from "../connect-failure.ts"
+import { isLoopback, noWayTo, silentFrom } from "../connect-failure.ts"
 import { calledOff, type ProbeKind, type ProbeOptions, type ProbeResult, type ProbeTarget } from "../probe.ts"
 
 /** Bytes of output that are looked at. */
@@ -64,7 +64,7 @@ function read(target: ProbeTarget, code: number | null, { out, err }: { out: str
       ...silenceOf(why, host),
     }
   if (/unreachable/i.test(why))
-    return { outcome: "unreachable", reason: `ping ${host} failed: ${why}`, said: `ping failed (${why})`, ...silentFrom(host) }
+    return { outcome: "unreachable", reason: `ping ${host} failed: ${why}`, said: `ping failed (${why})`, ...noWayTo(host) }
   return notRun(problem)
 }
 
