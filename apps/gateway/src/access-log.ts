@@ -6,7 +6,7 @@ import pino from "pino"
 
 const stdout = 1
 /** Bytes that are written together, and how often what is less is written, ms. */
-const minLength = 16_384
+const minLength = 8192
 const flushMs = 250
 /** Bytes that may wait for a slow reader; what exceeds them is lost, and counted. */
 const maxLength = 8 * 1024 * 1024

@@ -1,3 +1,5 @@
 export { explainConfig, runGateway } from "./main.ts"
+export { watchFiles } from "./watched-files.ts"
 export type { ExplainedRequest, Explanation, InstanceVerdict, RouteVerdict } from "@meshwork/gateway"
 export type { RunGatewayOptions, RunningGateway } from "./main.ts"
+export type { WatchFilesOptions } from "./watched-files.ts"

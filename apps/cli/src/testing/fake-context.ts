@@ -14,12 +14,14 @@ export interface FakeContext extends CliContext {
   readonly written: { stdout: string; stderr: string }
   readonly exits: number[]
   signal(): void
+  hangUp(): void
 }
 
 /** Makes a context with an environment of its own. */
 export function fakeContext(options: { env?: Record<string, string>; columns?: number; colour?: boolean; clock?: Clock } = {}): FakeContext {
   const written = { stdout: "", stderr: "" }
   const listeners = new Set<(signal: string) => void>()
+  const reloaders = new Set<() => void>()
   const exits: number[] = []
   return {
     written,
@@ -33,9 +35,16 @@ export function fakeContext(options: { env?: Record<string, string>; columns?: n
       listeners.add(listener)
       return () => void listeners.delete(listener)
     },
+    onReloadSignal(listener) {
+      reloaders.add(listener)
+      return () => void reloaders.delete(listener)
+    },
     exitNow: (code) => void exits.push(code),
     signal: () => {
       for (const listener of listeners) listener("SIGINT")
+    },
+    hangUp: () => {
+      for (const listener of reloaders) listener()
     },
   }
 }
