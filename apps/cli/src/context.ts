@@ -17,10 +17,12 @@ export interface CliContext {
   colour: boolean
   env: Readonly<Record<string, string | undefined>>
   clock: Clock
-  /** Calls `listener` at every SIGINT and SIGTERM until the returned function is called. */
+  /** Calls `listener` at every SIGINT, SIGTERM and SIGHUP until the returned function is called. */
   onStopSignal(listener: (signal: string) => void): () => void
   /** Calls `listener` once whoever reads the results has gone, as `head` does, until the returned function is called. */
   onReaderGone(listener: () => void): () => void
+  /** Calls `listener` at every SIGHUP, which then stops nobody, until the returned function is called. A terminal that goes away still does stop. */
+  onReloadSignal(listener: () => void): () => void
   /** Ends the process at once; for those who do not want to wait any longer. */
   exitNow(code: number): void
 }

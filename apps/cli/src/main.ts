@@ -1,3 +1,4 @@
+import { closeSync, openSync } from "node:fs"
 import { systemClock } from "@meshwork/contract/clock"
 import type { CliContext } from "./context.ts"
 import { runCli } from "./program.ts"
@@ -25,6 +26,12 @@ export async function main(args: readonly string[] = process.argv.slice(2)): Pro
 }
 
 function processContext(reader: { gone: boolean; listeners: Set<() => void> }): CliContext {
+  const terminal = hasTerminal()
+  const reloaders = new Set<() => void>()
+  const onHangup = (listener: (signal: string) => void) => (): void => {
+    // The same signal says that the terminal has gone, and then there is nobody who could stop the process later.
+    if (reloaders.size === 0 || (terminal && !hasTerminal())) listener("SIGHUP")
+  }
   return {
     stdout: process.stdout,
     stderr: process.stderr,
@@ -32,10 +39,24 @@ function processContext(reader: { gone: boolean; listeners: Set<() => void> }): 
     env: process.env,
     clock: systemClock,
     onStopSignal(listener) {
-      const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const
+      const hungUp = onHangup(listener)
+      const signals = ["SIGINT", "SIGTERM"] as const
       for (const signal of signals) process.on(signal, listener)
+      process.on("SIGHUP", hungUp)
       return () => {
         for (const signal of signals) process.off(signal, listener)
+        process.off("SIGHUP", hungUp)
+      }
+    },
+    onReloadSignal(listener) {
+      const heard = (): void => {
+        if (!terminal || hasTerminal()) listener()
+      }
+      reloaders.add(heard)
+      process.on("SIGHUP", heard)
+      return () => {
+        reloaders.delete(heard)
+        process.off("SIGHUP", heard)
       }
     },
     onReaderGone(listener) {
@@ -44,5 +65,14 @@ function processContext(reader: { gone: boolean; listeners: Set<() => void> }): 
       return () => void reader.listeners.delete(listener)
     },
     exitNow: (code) => process.exit(code),
+  }
+}
+
+function hasTerminal(): boolean {
+  try {
+    closeSync(openSync("/dev/tty", "r"))
+    return true
+  } catch {
+    return false
   }
 }

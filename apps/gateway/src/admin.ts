@@ -1,6 +1,7 @@
 import { MeshError, toProblem } from "@meshwork/contract"
 import type { Gateway, Route } from "@meshwork/gateway"
 import fastify, { type FastifyInstance, type FastifyReply } from "fastify"
+import type { AccessLog } from "./access-log.ts"
 import { dockerStats } from "./docker-stats.ts"
 import { createMetrics } from "./metrics.ts"
 import type { Services } from "./services.ts"
@@ -24,8 +25,16 @@ export function readinessOf(gateway: Gateway, services: Services): Readiness {
   return { ready: unheard.size === 0, reasons }
 }
 
+export interface AdminParts {
+  services: Services
+  /** Absent where there is no access log. */
+  access: Pick<AccessLog, "lost"> | undefined
+  /** Whether the gateway is about to stop. */
+  closing: () => boolean
+}
+
 /** The admin API of a gateway: what it does and why, for people and for scrapers. */
-export function createAdmin(gateway: Gateway, services: Services): FastifyInstance {
+export function createAdmin(gateway: Gateway, { services, access, closing }: AdminParts): FastifyInstance {
   const app = fastify({ bodyLimit: 16 * 1024, forceCloseConnections: true })
   app.setErrorHandler((error, _request, reply) => sendProblem(reply, error))
   app.setNotFoundHandler((request, reply) => {
@@ -38,12 +47,16 @@ export function createAdmin(gateway: Gateway, services: Services): FastifyInstan
   })
   app.get("/health", () => ({ status: "Gateway running" }))
   app.get("/ready", (_request, reply) => {
-    const readiness = readinessOf(gateway, services)
+    const readiness = closing() ? { ready: false, reasons: ["the gateway is stopping"] } : readinessOf(gateway, services)
     return reply.code(readiness.ready ? 200 : 503).send(readiness)
   })
-  const metrics = createMetrics(gateway, services)
+  const metrics = createMetrics(gateway, services, access)
   app.get("/metrics", async (_request, reply) => reply.type(metrics.contentType).send(await metrics.metrics()))
-  app.get("/stats", () => ({ ...gateway.stats(), in_flight: gateway.inFlight, ...dockerStats(services) }))
+  app.get("/stats", () => {
+    const { inFlight, lagMs, refused } = gateway.load
+    const load = { in_flight: inFlight, event_loop_lag_ms: Math.round(lagMs * 100) / 100, refused }
+    return { ...gateway.stats(), ...load, ...dockerStats(services) }
+  })
   app.get("/containers", () => ({ ...dockerStats(services), containers: services.docker?.containers() ?? [] }))
   app.get("/routes", () => ({ routes: gateway.routes.map((route) => describeRoute(gateway, route)) }))
   app.get<{ Querystring: Record<string, unknown> }>("/explain", (request) => {

@@ -19,6 +19,7 @@ export interface Docker {
   /** Whether containers may name services and routes themselves. */
   readonly native: boolean
   routes(signal: AbortSignal): AsyncIterable<readonly DockerRoute[]>
+  setBackends: DockerSource["setBackends"]
   readonly asked: Promise<void>
   status: DockerSource["status"]
   containers: DockerSource["containers"]
@@ -53,6 +54,7 @@ export async function openDocker(options: DockerOptions): Promise<Docker | undef
     source: probed,
     native,
     routes: (signal) => source.routes(signal),
+    setBackends: (backends) => source.setBackends(backends),
     asked: source.asked,
     status: () => source.status(),
     containers: () => source.containers(),

@@ -1,5 +1,7 @@
 export { explainConfig, runGateway } from "./main.ts"
 export { matchBackends } from "./match-backends.ts"
+export { watchFiles } from "./watched-files.ts"
 export type { ExplainedRequest, Explanation, InstanceVerdict, RouteVerdict } from "@meshwork/gateway"
 export type { BackendMatches, MatchBackendsOptions } from "./match-backends.ts"
 export type { RunGatewayOptions, RunningGateway } from "./main.ts"
+export type { WatchFilesOptions } from "./watched-files.ts"

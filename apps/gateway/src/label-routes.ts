@@ -13,14 +13,37 @@ export interface LabelRoutesOptions {
   log: (level: "info" | "warn", message: string) => void
 }
 
+/** The routes that containers ask for, beside those of the file. */
+export interface LabelRoutes {
+  /** Replaces the routes of the file, those of containers stay. */
+  setRoutes(routes: readonly RouteSettings[], settings: (route: DockerRoute) => RouteSettings, apply: Apply): void
+  close(): Promise<void>
+}
+
+type Apply = (routes: readonly RouteSettings[]) => void
+
 /** Adds the routes that containers ask for to those of the file, and takes them away again, until closed. */
-export function followLabelRoutes(docker: Docker, options: LabelRoutesOptions): { close(): Promise<void> } {
+export function followLabelRoutes(docker: Docker, options: LabelRoutesOptions): LabelRoutes {
   const stop = new AbortController()
+  const { gateway } = options
+  let { routes, settings } = options
+  let asked: readonly DockerRoute[] = []
+  let before = new Map<string, string>()
+  const apply = (replace: Apply): void => {
+    before = applyLabelRoutes(asked, before, { ...options, routes, settings }, replace)
+  }
   const following = (async () => {
-    let before = new Map<string, string>()
-    for await (const asked of docker.routes(stop.signal)) before = applyLabelRoutes(asked, before, options)
+    for await (const latest of docker.routes(stop.signal)) {
+      asked = latest
+      apply((all) => gateway.setRoutes(all))
+    }
   })()
   return {
+    setRoutes(ofFile, settingsOf, replace) {
+      routes = ofFile
+      settings = settingsOf
+      apply(replace)
+    },
     close() {
       stop.abort()
       return following
@@ -29,11 +52,16 @@ export function followLabelRoutes(docker: Docker, options: LabelRoutesOptions): 
 }
 
 /** Returns the service of each prefix, for the next time. */
-function applyLabelRoutes(asked: readonly DockerRoute[], before: ReadonlyMap<string, string>, options: LabelRoutesOptions): Map<string, string> {
+function applyLabelRoutes(
+  asked: readonly DockerRoute[],
+  before: ReadonlyMap<string, string>,
+  options: LabelRoutesOptions,
+  replace: Apply,
+): Map<string, string> {
   const { gateway, services, routes, settings, log } = options
   const taken = new Map(routes.filter(takesPrefix).map((route) => [route.path, route.service]))
   const now = new Map(asked.map(({ pathPrefix, service }) => [pathPrefix, service]))
-  gateway.setRoutes([...routes, ...asked.filter(({ pathPrefix }) => !taken.has(pathPrefix)).map(settings)])
+  replace([...routes, ...asked.filter(({ pathPrefix }) => !taken.has(pathPrefix)).map(settings)])
   services.keepOnly(gateway.routes)
   for (const [prefix, service] of now) {
     if (before.get(prefix) === service) continue

@@ -1,13 +1,17 @@
 import { hostname } from "node:os"
 import { join } from "node:path"
-import type { MeshConfig, RouteConfig } from "@meshwork/config"
-import { type Clock, formatHostPort, MeshError, type Random, sleep, systemClock, systemRandom } from "@meshwork/contract"
-import { compileRoutes, createGateway, type ExplainedRequest, type Explanation, explain, type RouteSettings } from "@meshwork/gateway"
 import type { AddressInfo } from "node:net"
+import type { MeshConfig } from "@meshwork/config"
+import { type Clock, formatHostPort, MeshError, type Random, sleep, systemClock, systemRandom } from "@meshwork/contract"
+import { compileRoutes, createGateway, type ExplainedRequest, type Explanation, explain } from "@meshwork/gateway"
 import pino, { type Logger } from "pino"
+import { type AccessLog, openAccessLog } from "./access-log.ts"
 import { createAdmin } from "./admin.ts"
+import { followCertificates, readPair, UpstreamJudges, validity } from "./certificates.ts"
 import { dockerStats } from "./docker-stats.ts"
-import { followLabelRoutes } from "./label-routes.ts"
+import { gatewaySettings, labelRoute, routesOf } from "./gateway-settings.ts"
+import { followLabelRoutes, type LabelRoutes } from "./label-routes.ts"
+import { createReload } from "./reload.ts"
 import { startReporting } from "./reporter.ts"
 import { openServices } from "./services.ts"
 import { openStatsDatabase, type StatsDatabase } from "./stats-database.ts"
@@ -35,6 +39,13 @@ export interface RunningGateway {
   readonly url: string
   /** Base URL of the admin API. */
   readonly adminUrl: string
+  /**
+   * Goes by the routes, services, backends and limits of another configuration, at once and whole; requests under way end as they began. What
+   * only a restart can change is told to the log. Rejects with `invalid_config`, and nothing changes.
+   */
+  reload(config: MeshConfig): Promise<void>
+  /** Opens the file of the access log anew, after it was moved away. */
+  reopenLogs(): void
   /** Stops accepting, finishes what is in flight, closes everything. Idempotent. */
   close(): Promise<void>
 }
@@ -45,47 +56,45 @@ const firstAnswerMs = 2000
 /** Starts a gateway as its configuration says; resolves when both ports are listened on. `invalid_config` names a port that is taken. */
 export async function runGateway(options: RunGatewayOptions): Promise<RunningGateway> {
   const { clock = systemClock, random = systemRandom, dataDirectory = ".meshwork", env = process.env } = options
-  const { host, port, adminPort, connectTimeoutMs, maxInFlight, maxConnections, trustedProxies, meshPeers, statsPath, rootAnswer, noRouteMembers } =
-    options.gateway
+  const { host, port, adminPort, tls, upstreamTls } = options.gateway
   const logger = options.log ?? pino({ name: "gateway", timestamp: pino.stdTimeFunctions.isoTime }, pino.destination({ dest: 2, sync: true }))
   const log = (level: "info" | "warn" | "error", message: string): void => logger[level](message)
 
   const file = (ending: string): string => join(dataDirectory, `gateway-${port}.${ending}`)
   const paths = { snapshotPath: file("instances.json"), dockerSnapshotPath: file("containers.json") }
   const { registered = options.gateway.registered } = options
+  const pair = tls && readPair(tls)
+  const judges = new UpstreamJudges(upstreamTls)
+  const access: AccessLog | undefined =
+    options.gateway.accessLog === false ? undefined : await openAccessLog(options.gateway.accessLog, { clock, log })
   const services = await openServices({ config: options, registered, ...paths, env, clock, random, log })
-  const routes = options.routes.map((route) => routeSettings(route, options))
   const gateway = createGateway({
-    routes,
+    routes: routesOf(options),
     pool: (route) => services.pool(route),
     moreStats: () => dockerStats(services),
-    settings: {
-      connectTimeoutMs,
-      maxInFlight,
-      maxConnections,
-      trustedProxies,
-      ...(meshPeers === undefined ? {} : { meshPeers }),
-      ...(statsPath === undefined ? {} : { statsPath }),
-      ...(rootAnswer === undefined ? {} : { rootAnswer }),
-      ...(noRouteMembers === undefined ? {} : { noRouteMembers }),
-      ...(options.defaultResponse === undefined ? {} : { defaultResponse: options.defaultResponse }),
-    },
+    settings: gatewaySettings(options),
+    upstreamTls: (service) => judges.of(service),
+    ...(pair === undefined ? {} : { tls: pair }),
+    ...(access === undefined ? {} : { access: (entry) => access.write(entry) }),
     clock,
     log,
   })
-  const admin = createAdmin(gateway, services)
-  let reporter: { close(): Promise<void> } | undefined
-  let labels: { close(): Promise<void> } | undefined
-  let counts: StatsDatabase | undefined
   let closing: Promise<void> | undefined
+  const admin = createAdmin(gateway, { services, access, closing: () => closing !== undefined })
+  const certificates = followCertificates({ tls, judges, gateway, clock, log })
+  let reporter: { close(): Promise<void> } | undefined
+  let labels: LabelRoutes | undefined
+  let counts: StatsDatabase | undefined
   const close = (): Promise<void> => {
     closing ??= (async () => {
       await gateway.close()
       await admin.close()
+      await certificates.close()
       await reporter?.close()
       await labels?.close()
       await counts?.close()
       await services.close()
+      await access?.close()
       log("info", "gateway closed")
     })()
     return closing
@@ -107,7 +116,8 @@ export async function runGateway(options: RunGatewayOptions): Promise<RunningGat
       counts.keep(() => gateway.saveStats())
     }
     if (services.docker !== undefined) {
-      if (services.docker.native) labels = followLabelRoutes(services.docker, { gateway, services, routes, settings: labelRoute(options), log })
+      if (services.docker.native)
+        labels = followLabelRoutes(services.docker, { gateway, services, routes: routesOf(options), settings: labelRoute(options), log })
       // Long enough for an engine that is there; one that is not answers at once, or is not waited for.
       const patience = new AbortController()
       await Promise.race([services.docker.asked, sleep(clock, firstAnswerMs, patience.signal)])
@@ -120,12 +130,13 @@ export async function runGateway(options: RunGatewayOptions): Promise<RunningGat
       reporter = startReporting({ gateway, name, urls: options.gateway.discovery, clock, random, log, ...(token === undefined ? {} : { token }) })
     }
     const adminUrl = `http://127.0.0.1:${(admin.server.address() as AddressInfo).port}`
-    const url = `http://${formatHostPort(host === "0.0.0.0" || host === "::" ? "127.0.0.1" : host, listening.port)}`
-    logger.info(
-      { ...(options.gateway.name === undefined ? {} : { gateway: options.gateway.name }), url, adminUrl, routes: options.routes.length },
-      "gateway listens",
-    )
-    return { url, adminUrl, close }
+    const scheme = pair === undefined ? "http" : "https"
+    const url = `${scheme}://${formatHostPort(host === "0.0.0.0" || host === "::" ? "127.0.0.1" : host, listening.port)}`
+    const { name } = options.gateway
+    const told = { ...(name === undefined ? {} : { gateway: name }), ...(pair === undefined ? {} : { certificateValidUntil: validity(pair.cert) }) }
+    logger.info({ ...told, url, adminUrl, routes: options.routes.length }, "gateway listens")
+    const reload = createReload({ config: options, gateway, services, labels, judges, log })
+    return { url, adminUrl, close, reload, reopenLogs: () => access?.reopen() }
   } catch (error) {
     await close()
     throw error
@@ -134,13 +145,5 @@ export async function runGateway(options: RunGatewayOptions): Promise<RunningGat
 
 /** What a gateway with this configuration would do with a request, as far as that can be told without running it: `instances` is null. */
 export function explainConfig(config: MeshConfig, request: ExplainedRequest): Explanation {
-  return explain(compileRoutes(config.routes.map((route) => routeSettings(route, config))), request)
-}
-
-function labelRoute(config: MeshConfig): (route: { pathPrefix: string; service: string }) => RouteSettings {
-  return ({ pathPrefix, service }) => ({ match: "prefix", path: pathPrefix, service, idleTimeoutMs: config.gateway.idleTimeoutMs })
-}
-
-function routeSettings({ target, ...route }: RouteConfig, config: MeshConfig): RouteSettings {
-  return { ...route, service: target.name, idleTimeoutMs: route.idleTimeoutMs ?? config.gateway.idleTimeoutMs }
+  return explain(compileRoutes(routesOf(config)), request, { settings: gatewaySettings(config) })
 }

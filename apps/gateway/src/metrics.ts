@@ -1,6 +1,7 @@
 import type { Gateway, RouteCounts } from "@meshwork/gateway"
 import { Histogram as LatencyCounts } from "@meshwork/gateway"
 import { collectDefaultMetrics, Gauge, type Metric, Registry as Metrics } from "prom-client"
+import type { AccessLog } from "./access-log.ts"
 import type { Services } from "./services.ts"
 
 /** Routes and services with a label of their own; the others share the label `other`. */
@@ -10,11 +11,12 @@ const misnamed = ["nodejs_active_handles_total", "nodejs_active_requests_total",
 const secondsBuckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30]
 
 /** The metrics of a gateway. Nothing is done for them in the path of a request: they are made of what `/stats` counts. */
-export function createMetrics(gateway: Gateway, services: Services): Metrics {
+export function createMetrics(gateway: Gateway, services: Services, access: Pick<AccessLog, "lost"> | undefined): Metrics {
   const metrics = new Metrics()
   collectDefaultMetrics({ register: metrics })
   for (const name of misnamed) metrics.removeSingleMetric(name)
-  for (const metric of [...gauges(gateway, services), requestsTotal(gateway), requestDuration(gateway)]) metrics.registerMetric(metric as Metric)
+  const counted = [requestsTotal(gateway), requestDuration(gateway), refusedTotal(gateway), ...(access === undefined ? [] : [lostLines(access)])]
+  for (const metric of [...gauges(gateway, services), ...counted]) metrics.registerMetric(metric as Metric)
   return metrics
 }
 
@@ -46,6 +48,11 @@ function gauges(gateway: Gateway, services: Services): Gauge[] {
     })
   return [
     single("in_flight_requests", "Requests being served", () => gateway.inFlight),
+    single(
+      "event_loop_lag_seconds",
+      "How late the event loop was when it was last looked at; 0 while nobody asks for anything",
+      () => gateway.load.lagMs / 1000,
+    ),
     single("discovery_connected", "1 while a discovery server is heard, or none is needed", () =>
       Number(services.discovery === undefined || services.discovery.status().connected),
     ),
@@ -103,6 +110,17 @@ function requestsTotal(gateway: Gateway): unknown {
       statuses.flatMap((value, hundreds) => (value === 0 ? [] : [{ labels: { ...labels, status: `${hundreds}xx` }, value }])),
     ),
   )
+}
+
+function refusedTotal(gateway: Gateway): unknown {
+  return collected("meshwork_gateway_refused_requests_total", "Requests refused for the load, by their priority", "counter", () =>
+    Object.entries(gateway.load.refused).map(([priority, value]) => ({ labels: { priority }, value })),
+  )
+}
+
+function lostLines(access: Pick<AccessLog, "lost">): unknown {
+  const help = "Lines of the access log that nobody took in time"
+  return collected("meshwork_gateway_access_log_lost_lines_total", help, "counter", () => [{ labels: {}, value: access.lost }])
 }
 
 function requestDuration(gateway: Gateway): unknown {

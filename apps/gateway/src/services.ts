@@ -36,29 +36,63 @@ export interface Services {
   readonly docker: Docker | undefined
   /** Closes the pools of all other routes a while from now, when requests under way have ended. */
   keepOnly(routes: readonly Route[]): void
+  /**
+   * Opens what another configuration needs beside what is open; then the returned function makes it count, at once and whole. Rejects with
+   * `invalid_config`, and nothing changes.
+   */
+  prepare(config: MeshConfig): Promise<() => void>
   /** Idempotent. */
   close(): Promise<void>
 }
 
 /** Composes the sources of a configuration: discovery servers where they are named, the file's instances as fallback or alone. */
 export async function openServices(options: ServicesOptions): Promise<Services> {
-  const { config, clock, random, log } = options
+  const { clock, random, log } = options
+  let { config } = options
   const statics = createStaticServices({ services: staticInstances(config, clock.now()), clock, random, log })
-  const docker = await openDocker({ ...options, initial: () => readSnapshotFile(options.dockerSnapshotPath, log) })
-  const { discovery, remembered } = await openDiscovery(options)
-  const containers = docker && keepSnapshotFile({ path: options.dockerSnapshotPath, snapshots: () => docker.snapshots(), clock, log })
-  const patience = options.registered && discovery !== undefined ? (signal: AbortSignal) => sleep(clock, registeredPatienceMs, signal) : undefined
-  const sources: Sources = { statics, discovery, docker, patience }
+  const sources: Sources = { statics, docker: undefined, discovery: undefined, patience: undefined }
+  const memories: SnapshotFile[] = []
   const pools = new Map<string, Pool>()
   let wanted = new Set<string>()
   const closing = new Map<string, Timer>()
   const breaker = circuitBreaker()
 
+  const open = async (needed: MeshConfig): Promise<void> => {
+    const opened = { ...options, config: needed }
+    if (sources.docker === undefined) {
+      const docker = await openDocker({ ...opened, initial: () => readSnapshotFile(options.dockerSnapshotPath, log) })
+      if (docker !== undefined) {
+        sources.docker = docker
+        memories.push(keepSnapshotFile({ path: options.dockerSnapshotPath, snapshots: () => docker.snapshots(), clock, log }))
+      }
+    }
+    if (sources.discovery === undefined) {
+      const { discovery, remembered } = await openDiscovery(opened)
+      sources.discovery = discovery
+      if (remembered !== undefined) memories.push(remembered)
+      if (options.registered && discovery !== undefined) sources.patience = (signal) => sleep(clock, registeredPatienceMs, signal)
+    }
+  }
+  await open(config)
+  const keyOf = (route: Route): string => poolKey(route, sourceKind(route.service, config, sources))
+
   return {
-    discovery,
-    docker,
+    get discovery() {
+      return sources.discovery
+    },
+    get docker() {
+      return sources.docker
+    },
+    async prepare(next) {
+      await open(next)
+      return () => {
+        config = next
+        statics.update(staticInstances(next, clock.now()))
+        sources.docker?.setBackends(next.backends)
+      }
+    },
     keepOnly(routes) {
-      wanted = new Set(routes.map(poolKey))
+      wanted = new Set(routes.map(keyOf))
       for (const key of pools.keys()) {
         if (wanted.has(key) || closing.has(key)) continue
         const end = (): void => {
@@ -72,14 +106,13 @@ export async function openServices(options: ServicesOptions): Promise<Services> 
     },
     pool(route) {
       const { service, balancer = "p2c", whenAllFail } = route
-      const key = poolKey(route)
+      const key = keyOf(route)
       let pool = pools.get(key)
       if (pool === undefined) {
         const chosen = balancers[balancer]
-        const source = sourceOf(service, config, sources)
         pool = createPool({
           service,
-          source,
+          source: sourceOf(service, sourceKind(service, config, sources), sources),
           circuitBreaker: breaker,
           clock,
           random,
@@ -94,10 +127,9 @@ export async function openServices(options: ServicesOptions): Promise<Services> 
     async close() {
       for (const timer of closing.values()) timer.cancel()
       await Promise.all([...pools.values()].map((pool) => pool.close()))
-      await remembered?.close()
-      await containers?.close()
-      await docker?.close()
-      await discovery?.close()
+      for (const memory of memories) await memory.close()
+      await sources.docker?.close()
+      await sources.discovery?.close()
       await statics.close()
     },
   }
@@ -115,8 +147,8 @@ async function openDiscovery(options: ServicesOptions): Promise<{ discovery: Dis
   return { discovery, remembered: keepSnapshotFile({ path, snapshots: () => discovery.snapshots(), clock, log }) }
 }
 
-function poolKey({ service, balancer = "p2c", whenAllFail }: Route): string {
-  return JSON.stringify([service, balancer, whenAllFail])
+function poolKey({ service, balancer = "p2c", whenAllFail }: Route, kind: string): string {
+  return JSON.stringify([service, balancer, whenAllFail, kind])
 }
 
 interface Sources {
@@ -127,20 +159,29 @@ interface Sources {
   patience: ((signal: AbortSignal) => Promise<void>) | undefined
 }
 
+/** Who knows the instances of a service: Docker alone, the file alone, those who are asked, or these with the file as fallback. */
+type SourceKind = "docker" | "file" | "live" | "live, else file"
+
 /**
  * Backends come from Docker alone. Services come from whatever knows them: discovery servers and, where containers may name services, Docker
  * too; the file's instances count while nobody else knows any, and only then are they probed here.
  */
-function sourceOf(service: string, config: MeshConfig, { statics, discovery, docker, patience }: Sources): InstanceSource {
-  if (docker !== undefined && Object.hasOwn(config.backends, service)) return docker.source
+function sourceKind(service: string, config: MeshConfig, { discovery, docker }: Sources): SourceKind {
+  if (docker !== undefined && Object.hasOwn(config.backends, service)) return "docker"
+  const live = discovery !== undefined || docker?.native === true
+  if (!live) return "file"
+  return Object.hasOwn(config.services, service) ? "live, else file" : "live"
+}
+
+function sourceOf(service: string, kind: SourceKind, { statics, discovery, docker, patience }: Sources): InstanceSource {
+  if (kind === "docker" && docker !== undefined) return docker.source
   const native = docker?.native === true ? docker.source : undefined
   const live = discovery !== undefined && native !== undefined ? mergeSources(discovery, native) : (discovery ?? native)
-  const inFile = Object.hasOwn(config.services, service)
   if (live === undefined) {
-    if (inFile) statics.poll(service, true)
+    statics.poll(service, true)
     return statics.source
   }
-  if (!inFile) return live
+  if (kind === "live") return live
   const onUse = (name: string, half: "primary" | "fallback") => statics.poll(name, half === "fallback")
   return withFallback(live, statics.source, { onUse, ...(patience === undefined ? {} : { patience }) })
 }

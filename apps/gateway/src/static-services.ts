@@ -15,6 +15,8 @@ export interface StaticServices {
   readonly source: StaticSource
   /** Begins or ends probing the instances of a service that declare a check. */
   poll(service: string, wanted: boolean): void
+  /** Replaces services and instances; one that is the same as before keeps what is known of its health. */
+  update(services: ReadonlyMap<string, readonly Instance[]>): void
   /** Idempotent. */
   close(): Promise<void>
 }
@@ -22,10 +24,9 @@ export interface StaticServices {
 /** Makes the static services known at once; those that declare a check serve from their first successful probe on. */
 export function createStaticServices(options: StaticServicesOptions): StaticServices {
   const { clock, random, log } = options
-  const services = new Map([...options.services].map(([name, instances]) => [name, new Map(instances.map((instance) => [instance.id, instance]))]))
+  const services = new Map<string, Map<string, Instance>>()
   const polled = new Set<string>()
   const source = createStaticSource("configuration")
-  for (const [service, instances] of services) source.set(service, [...instances.values()], clock.now())
   const poller = createPoller({
     clock,
     random,
@@ -45,14 +46,45 @@ export function createStaticServices(options: StaticServicesOptions): StaticServ
     log(next.standing === "serving" ? "info" : "warn", `${verdict.service} ${verdict.id} is ${next.standing}: ${next.why}`)
   }
 
+  function replace(next: ReadonlyMap<string, readonly Instance[]>): void {
+    for (const service of services.keys()) {
+      if (next.has(service)) continue
+      services.delete(service)
+      source.set(service, [], clock.now())
+    }
+    for (const [service, instances] of next) {
+      const before = services.get(service)
+      services.set(service, new Map(instances.map((instance) => [instance.id, asBefore(instance, before?.get(instance.id))])))
+      source.set(service, [...(services.get(service)?.values() ?? [])], clock.now())
+    }
+  }
+
+  function sync(): void {
+    poller.sync([...polled].flatMap((name) => targetsOf([...(services.get(name)?.values() ?? [])])))
+  }
+
+  replace(options.services)
   return {
     source,
     poll(service, wanted) {
       if (polled.has(service) === wanted) return
       if (wanted) polled.add(service)
       else polled.delete(service)
-      poller.sync([...polled].flatMap((name) => targetsOf([...(services.get(name)?.values() ?? [])])))
+      sync()
+    },
+    update(next) {
+      replace(next)
+      sync()
     },
     close: () => poller.close(),
   }
 }
+
+/** An instance as the file has it now, with the verdict on it while it is the same one, probed in the same manner. */
+function asBefore(instance: Instance, before: Instance | undefined): Instance {
+  if (before === undefined || identity(before) !== identity(instance)) return instance
+  const { health, standing, why, registeredAt } = before
+  return { ...instance, health, standing, why, registeredAt }
+}
+
+const identity = ({ host, port, scheme, check }: Instance): string => JSON.stringify([host, port, scheme, check])

@@ -313,3 +313,34 @@ it("a port of discovery that the gateway has too is told, since they may run on 
 it.each(["sqlite:", "postgres://h/db", "memory:x", "Sqlite:a"])("the storage %s is not known", (storage) => {
   expect(() => parse(`discovery: { storage: "${storage}" }`)).toThrow(/discovery\.storage: .*memory, file:PATH, sqlite:PATH/)
 })
+
+it("reads what the gateway says of TLS, of its log and of its load", () => {
+  const gateway = `gateway:
+  maxLag: 50ms
+  accessLog: logs/access.jsonl
+  serverTiming: true
+  tls: { cert: a.pem, key: a.key }
+  upstreamTls: { ca: ca.pem, services: { shop: { insecure: true }, pay: { ca: pay.pem, serverName: Pay.Test } } }`
+  expect(parseConfig({ text: gateway, file: "m" }, { env: {} }).gateway).toMatchObject({
+    maxLagMs: 50,
+    accessLog: "logs/access.jsonl",
+    serverTiming: true,
+    tls: { cert: "a.pem", key: "a.key" },
+    upstreamTls: { ca: "ca.pem", services: { shop: { insecure: true }, pay: { ca: "pay.pem", serverName: "pay.test", insecure: false } } },
+  })
+  expect(parseConfig({ text: "gateway: { accessLog: true, maxLag: 0 }", file: "m" }, { env: {} }).gateway).toMatchObject({
+    accessLog: true,
+    maxLagMs: 0,
+  })
+})
+
+it.each([
+  ["tls: { cert: a.pem }", "gateway.tls.key"],
+  ["tls: { cert: '', key: k }", "gateway.tls.cert"],
+  ["accessLog: ''", "gateway.accessLog"],
+  ["maxLag: -1", "gateway.maxLag"],
+  ["upstreamTls: { services: { a: { verify: true } } }", "gateway.upstreamTls.services.a.verify"],
+  ["upstreamTls: { services: { a: { serverName: 'a b' } } }", "gateway.upstreamTls.services.a.serverName"],
+])("refuses gateway: { %s } at %s", (text, path) => {
+  expect(() => parseConfig({ text: `gateway: { ${text} }`, file: "m" }, { env: {} })).toThrow(path)
+})

@@ -36,6 +36,24 @@ const discoverySchema = z.strictObject({
 })
 export type DiscoveryConfig = z.output<typeof discoverySchema>
 
+/** How certificates of https instances are judged; a service's own word counts before what holds for all. */
+const upstreamTlsSchema = z.strictObject({
+  /** File with the authorities to believe; absent = those that Node brings. */
+  ca: z.exactOptional(z.string()),
+  services: z
+    .record(
+      z.string(),
+      z.strictObject({
+        ca: z.exactOptional(z.string()),
+        /** Name a certificate must be for; absent = the host of the instance. */
+        serverName: z.exactOptional(z.string()),
+        /** Accepts any certificate. */
+        insecure: z.boolean().default(false),
+      }),
+    )
+    .default({}),
+})
+
 /** What a gateway is started with. */
 const gatewaySchema = z.strictObject({
   /** What its log calls it; absent = nothing. */
@@ -53,8 +71,18 @@ const gatewaySchema = z.strictObject({
   connectTimeoutMs: milliseconds.default(1000),
   /** How long an exchange may pass no byte either way once response headers came. */
   idleTimeoutMs: milliseconds.default(60_000),
-  /** Requests in flight beyond which new ones are shed. */
+  /** Requests in flight beyond which new ones are shed: `low` ones from three quarters of it, `high` ones beyond a tenth more. */
   maxInFlight: z.int().min(1).default(10_000),
+  /** Standing lag of the event loop from which `low` requests are shed, and at ten times of it `normal` ones; 0 = never. */
+  maxLagMs: milliseconds.default(20),
+  /** One line for each request: on stdout, or in a file. */
+  accessLog: z.union([z.boolean(), z.string()]).default(false),
+  /** Whether answers say in `Server-Timing` where their time went. */
+  serverTiming: z.boolean().default(false),
+  /** Files with the certificate (and its chain) and the key of the data port; absent = plain HTTP. */
+  tls: z.exactOptional(z.strictObject({ cert: z.string(), key: z.string() })),
+  /** How certificates of https instances are judged. */
+  upstreamTls: upstreamTlsSchema.prefault({}),
   /** Connections of clients at once; beyond nine tenths of it idle ones are closed, beyond all of it new ones. */
   maxConnections: z.int().min(1).default(20_000),
   /** Addresses and CIDR blocks whose `X-Forwarded-*` and `Forwarded` are believed. */

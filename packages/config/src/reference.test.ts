@@ -62,11 +62,13 @@ it.each(rows.filter((row) => known.has(row.key)))("the reference says what $key 
 })
 
 it.each(rows.filter(({ fallback }) => /^[\w.:/-]+$/.test(fallback)))("the default of $key is $fallback", ({ key, fallback }) => {
-  const text = "routes: [{ path: /, service: s }]\nservices: { s: { instances: [h], check: { method: http } } }"
+  const text =
+    "routes: [{ path: /, service: s }]\nservices: { s: { instances: [h], check: { method: http } } }\ngateway: { upstreamTls: { services: { s: {} } } }"
   const config = parseConfig({ text, file: "m" }, { env: {} })
   const instance = config.services["s"]?.instances[0]
   const roots: Record<string, unknown> = {
     "discovery.": config.discovery,
+    "gateway.upstreamTls.services.NAME.": { ...config.gateway.upstreamTls.services["s"] },
     "gateway.": config.gateway,
     "routes[].": config.routes[0],
     "services.NAME.instances[].": { weight: 1, canary: false, id: "host:port", ...instance, ...(instance?.id === "h:80" ? { id: "host:port" } : {}) },

@@ -59,6 +59,19 @@ it("lists what is there, and again after an event", async () => {
   expect(standings(seen[1])?.split(",").toSorted()).toEqual(["2 serving", "32768 serving"])
 })
 
+it("goes by other backends at once, without another list", async () => {
+  engine.containers = [one, sampleContainer({ name: "three", labels: { app_name: "orders" } })]
+  const seen = follow()
+  const orders = collected(source.watch("orders", never))
+  const names = collected(source.services(never))
+  await clock.advance(0)
+  expect([standings(seen.at(-1)), standings(orders.at(-1))]).toEqual(["32768 serving", ""])
+  source.setBackends({ orders: { matchLabels: { app_name: "orders" } } })
+  await settle()
+  expect([standings(seen.at(-1)), standings(orders.at(-1)), engine.lists]).toEqual(["", "32768 serving", 1])
+  expect(names.at(-1)).toEqual(["orders"])
+})
+
 it("a hundred events at once are one or two lists, and never two at a time", async () => {
   follow()
   await clock.advance(0)

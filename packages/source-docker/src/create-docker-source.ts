@@ -52,6 +52,7 @@ class EngineSource implements DockerSource {
   readonly #catalog = new Subscribers<string[]>()
   readonly #routeReaders = new Subscribers<readonly DockerRoute[]>()
   readonly #changeReaders = new Subscribers<number>()
+  #backends: Backends
   readonly #snapshots = new Map<string, ServiceSnapshot>()
   /** What was told last of each topic, as text. */
   readonly #told = new Map<string, string>()
@@ -67,6 +68,7 @@ class EngineSource implements DockerSource {
   constructor(options: DockerSourceOptions) {
     const { engine, clock = systemClock, random = systemRandom, initial = [], resyncMs = 30_000 } = options
     this.#options = options
+    this.#backends = options.backends ?? {}
     this.#clock = clock
     this.#log = options.log ?? (() => {})
     this.name = `Docker at ${engine.address}`
@@ -117,6 +119,12 @@ class EngineSource implements DockerSource {
     return [...this.#snapshots.values()]
   }
 
+  setBackends(backends: Backends): void {
+    this.#backends = backends
+    if (this.#reading === undefined) this.#tellNames()
+    else this.#read()
+  }
+
   status(): DockerStatus {
     return { ...this.#link.status(), address: this.#options.engine.address, containers: this.#containers.length }
   }
@@ -136,7 +144,7 @@ class EngineSource implements DockerSource {
   }
 
   #names(): string[] {
-    return [...new Set([...Object.keys(this.#options.backends ?? {}), ...(this.#reading?.services ?? this.#snapshots).keys()])].sort()
+    return [...new Set([...Object.keys(this.#backends), ...(this.#reading?.services ?? this.#snapshots).keys()])].sort()
   }
 
   #listed(containers: readonly Container[], engineId: string): void {
@@ -178,11 +186,11 @@ class EngineSource implements DockerSource {
 
   /** Works out what the last list means and tells what changed. */
   #read(): void {
-    const { backends = {}, native = true, vantage, ownTraces = [] } = this.#options
+    const { native = true, vantage, ownTraces = [] } = this.#options
     const own = ownContainer(this.#containers, ownTraces)
     const reading = readContainers({
       containers: this.#containers,
-      backends,
+      backends: this.#backends,
       native,
       vantage: own === undefined || own.hostNetwork ? { ...vantage, overSix: (port) => this.#sixOnly.has(port) } : seenFrom(own),
       departures: this.#departures,

@@ -1,5 +1,5 @@
 import type { InstanceSource, ServiceCatalog, ServiceSnapshot } from "@meshwork/contract"
-import type { DockerRoute, SeenContainer } from "./instances.ts"
+import type { Backends, DockerRoute, SeenContainer } from "./instances.ts"
 
 /** What is known of the connection to the engine. */
 export interface DockerStatus {
@@ -26,6 +26,8 @@ export interface DockerSource extends InstanceSource, ServiceCatalog {
   changes(signal: AbortSignal): AsyncIterable<number>
   /** Identity of the engine; undefined before the first list. */
   readonly engine: string | undefined
+  /** Goes by other backends from now on, without asking the engine again. */
+  setBackends(backends: Backends): void
   status(): DockerStatus
   /** Every container that has labels for us, those that are not used too, with the reason. */
   containers(): readonly SeenContainer[]

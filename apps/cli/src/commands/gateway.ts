@@ -1,5 +1,7 @@
+import type { LoadedConfig } from "@meshwork/config"
 import { command, type CommandDefinition } from "../command.ts"
 import { accessTokens, readConfiguration } from "../configuration.ts"
+import { followConfiguration } from "../follow-configuration.ts"
 import { createLog } from "../log.ts"
 import { configOption, dockerOption, dockerSetting, parseUrls, portOption, textOption } from "../options.ts"
 import { runUntilStopped } from "../run-until-stopped.ts"
@@ -30,11 +32,17 @@ export const gatewayCommand: CommandDefinition = command<GatewayOptions>({
   async run(context, { config: file, tokenFile, docker, ...options }) {
     const config = readConfiguration(context, file)
     const token = accessTokens(context, config, tokenFile).at(-1)?.token
+    const withOptions = (each: LoadedConfig): LoadedConfig => {
+      return { ...each, gateway: { ...each.gateway, ...options, docker: dockerSetting(docker, each.gateway.docker) } }
+    }
     const { runGateway } = await import("@meshwork/gateway-server")
     return runUntilStopped(context, async (running) => {
       const log = await createLog(context, "gateway")
-      const gateway = { ...config.gateway, ...options, docker: dockerSetting(docker, config.gateway.docker) }
-      running(await runGateway({ ...config, gateway, env: context.env, log, ...(token === undefined ? {} : { token }) }))
+      const gateway = await runGateway({ ...withOptions(config), env: context.env, log, ...(token === undefined ? {} : { token }) })
+      running(gateway)
+      if (file === undefined) return
+      const apply = (next: LoadedConfig): Promise<void> => gateway.reload(withOptions(next))
+      running(await followConfiguration(context, { file, before: config, log, apply, onSignal: () => gateway.reopenLogs() }))
     })
   },
 })

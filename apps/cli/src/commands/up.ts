@@ -3,6 +3,7 @@ import { MeshError } from "@meshwork/contract"
 import { command, type CommandDefinition } from "../command.ts"
 import { accessTokens, readConfiguration } from "../configuration.ts"
 import type { CliContext } from "../context.ts"
+import { followConfiguration } from "../follow-configuration.ts"
 import { createLog } from "../log.ts"
 import { advertiseHostOption, configOption, dockerOption, dockerSetting, portOption, textOption } from "../options.ts"
 import { type Closable, runUntilStopped } from "../run-until-stopped.ts"
@@ -84,26 +85,37 @@ async function start(context: CliContext, config: LoadedConfig, options: UpOptio
     running(discovery)
     const own = localUrl(host, Number(new URL(discovery.url).port || 80))
     // The file may name this very server, by the port that an option has moved.
-    const servers = config.gateway.discovery.map((url) => (url === localUrl(host, config.discovery.port) ? own : url))
+    const served = (url: string): string => (url === localUrl(host, config.discovery.port) ? own : url)
+    const registered = config.gateway.discovery.map(served).includes(own)
     const log = await createLog(context, "gateway")
     const token = tokens.at(-1)?.token
-    const gateway = await runGateway({
-      ...config,
+    const withOptions = (each: LoadedConfig): LoadedConfig => ({
+      ...each,
       gateway: {
-        ...config.gateway,
+        ...each.gateway,
         ...(gatewayHost === undefined ? {} : { host: gatewayHost }),
-        port,
-        adminPort,
-        discovery: servers,
-        docker: dockerSetting(options.docker, config.gateway.docker),
+        port: options.port ?? each.gateway.port,
+        adminPort: options.adminPort ?? each.gateway.adminPort,
+        discovery: each.gateway.discovery.map(served),
+        docker: dockerSetting(options.docker, each.gateway.docker),
       },
+    })
+    const gateway = await runGateway({
+      ...withOptions(config),
       env,
-      report: servers.includes(own),
-      registered: servers.includes(own),
+      report: registered,
+      registered,
       log,
       ...(token === undefined ? {} : { token }),
     })
     running(gateway)
+    const apply = async (next: LoadedConfig): Promise<void> => {
+      // Who is new is known before a route leads there.
+      await discovery.applyInstances(staticInstances(next))
+      await gateway.reload(withOptions(next))
+      if (JSON.stringify(next.discovery) !== JSON.stringify(config.discovery)) log.warn("what the file says of discovery counts after a restart only")
+    }
+    running(await followConfiguration(context, { file: options.config, before: config, log, apply, onSignal: () => gateway.reopenLogs() }))
     context.stderr.write(summary(config, gateway, own, storage))
   } catch (error) {
     throw takenPort(error, choices)

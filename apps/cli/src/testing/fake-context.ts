@@ -16,6 +16,7 @@ export interface FakeContext extends CliContext {
   signal(): void
   /** Whoever reads stdout goes. */
   leave(): void
+  hangUp(): void
 }
 
 /** Makes a context with an environment of its own. */
@@ -23,6 +24,7 @@ export function fakeContext(options: { env?: Record<string, string>; columns?: n
   const written = { stdout: "", stderr: "" }
   const listeners = new Set<(signal: string) => void>()
   const leavers = new Set<() => void>()
+  const reloaders = new Set<() => void>()
   const exits: number[] = []
   return {
     written,
@@ -40,12 +42,19 @@ export function fakeContext(options: { env?: Record<string, string>; columns?: n
       leavers.add(listener)
       return () => void leavers.delete(listener)
     },
+    onReloadSignal(listener) {
+      reloaders.add(listener)
+      return () => void reloaders.delete(listener)
+    },
     exitNow: (code) => void exits.push(code),
     leave: () => {
       for (const listener of leavers) listener()
     },
     signal: () => {
       for (const listener of listeners) listener("SIGINT")
+    },
+    hangUp: () => {
+      for (const listener of reloaders) listener()
     },
   }
 }

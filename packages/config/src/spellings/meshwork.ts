@@ -60,6 +60,23 @@ const statsPath = value("a path that begins with '/', or false for none", (found
   found === false || found === "false" ? (false as const) : requestPath.safeParse(found).data,
 )
 
+const accessLog = value("true, false or a file name", (found) =>
+  found === true || found === "true"
+    ? true
+    : found === false || found === "false"
+      ? false
+      : typeof found === "string" && found !== ""
+        ? found
+        : undefined,
+)
+const fileName = text("a file name")
+const upstreamTls = mapping({
+  ca: optional(fileName),
+  services: optional(
+    z.record(serviceName, mapping({ ca: optional(fileName), serverName: optional(judgedBy("a host name", hostSchema)), insecure: optional(flag) })),
+  ),
+})
+
 /** The section `gateway`, which other spellings take too. */
 export const gatewaySection = mapping({
   host: optional(bindHost),
@@ -70,14 +87,20 @@ export const gatewaySection = mapping({
   connectTimeout: optional(duration(1, 60_000)),
   idleTimeout: optional(duration(1, 86_400_000)),
   maxInFlight: optional(whole(1, 1_000_000)),
+  maxLag: optional(duration(0, 60_000)),
+  accessLog: optional(accessLog),
+  serverTiming: optional(flag),
+  tls: optional(mapping({ cert: fileName, key: fileName })),
+  upstreamTls: optional(upstreamTls),
   maxConnections: optional(whole(1, 1_000_000)),
   trustedProxies: optional(z.array(addressBlock)),
   meshPeers: optional(z.array(addressBlock)),
   statsPath: optional(statsPath),
   statsDatabase: optional(statsDatabase),
   rootAnswer: optional(json),
-}).transform(({ connectTimeout, idleTimeout, ...rest }) => ({
+}).transform(({ connectTimeout, idleTimeout, maxLag, ...rest }) => ({
   ...rest,
+  ...(maxLag === undefined ? {} : { maxLagMs: maxLag }),
   ...(connectTimeout === undefined ? {} : { connectTimeoutMs: connectTimeout }),
   ...(idleTimeout === undefined ? {} : { idleTimeoutMs: idleTimeout }),
 }))

@@ -1,0 +1,84 @@
+import { mkdirSync } from "node:fs"
+import { dirname } from "node:path"
+import { type Clock, MeshError } from "@meshwork/contract"
+import type { AccessEntry } from "@meshwork/gateway"
+import pino from "pino"
+
+const stdout = 1
+/** Bytes that are written together, and how often what is less is written, ms. */
+const minLength = 8192
+const flushMs = 250
+/** Bytes that may wait for a slow reader; what exceeds them is lost, and counted. */
+const maxLength = 8 * 1024 * 1024
+
+const closeMs = 1000
+
+export interface AccessLogOptions {
+  clock: Clock
+  log: (level: "warn", message: string) => void
+}
+
+/** Where requests are written down, one line of JSON each. */
+export interface AccessLog {
+  write(entry: AccessEntry): void
+  /** Lines that were lost because nobody took them. */
+  readonly lost: number
+  /** Opens the file anew, after it was moved away. */
+  reopen(): void
+  /** Writes what is left. Idempotent. */
+  close(): Promise<void>
+}
+
+/** Opens the access log: on stdout, or in a file that is made or continued. Rejects with `invalid_config` where the file cannot be opened. */
+export async function openAccessLog(target: true | string, { clock, log }: AccessLogOptions): Promise<AccessLog> {
+  const unusable = (error: NodeJS.ErrnoException): MeshError =>
+    new MeshError("invalid_config", `gateway.accessLog: ${String(target)} cannot be opened (${error.code})`, { cause: error })
+  try {
+    if (target !== true) mkdirSync(dirname(target), { recursive: true })
+  } catch (error) {
+    throw unusable(error as NodeJS.ErrnoException)
+  }
+  const destination = pino.destination({ dest: target === true ? stdout : target, sync: false, minLength, maxLength, periodicFlush: flushMs })
+  let lost = 0
+  let told = false
+  destination.on("drop", () => lost++)
+  if (target !== true) {
+    await new Promise<void>((resolve, reject) => {
+      destination.once("ready", resolve)
+      destination.once("error", (error: NodeJS.ErrnoException) => reject(unusable(error)))
+    })
+  }
+  destination.on("error", (error: NodeJS.ErrnoException) => {
+    if (told) return
+    told = true
+    log("warn", `the access log cannot be written (${error.code}); requests are served without it`)
+  })
+  const logger = pino({ base: { name: "access" }, timestamp: pino.stdTimeFunctions.isoTime }, destination)
+  let closing: Promise<void> | undefined
+  return {
+    get lost() {
+      return lost
+    },
+    write: (entry) => logger.info(entry),
+    reopen: () => {
+      if (target === true) return
+      told = false
+      destination.reopen()
+    },
+    close() {
+      closing ??= new Promise((resolve) => {
+        // A disk that is full, a reader that is stuck: the end of the process is worth more than the last lines.
+        const patience = clock.timer(closeMs, resolve)
+        const done = (): void => {
+          patience.cancel()
+          resolve()
+        }
+        // stdout is not ours to close.
+        if (target === true) return destination.flush(done)
+        destination.once("close", done)
+        destination.end()
+      })
+      return closing
+    },
+  }
+}

@@ -1,0 +1,140 @@
+import { createServer, type RequestListener, type ServerResponse } from "node:http"
+import { type AddressInfo, connect } from "node:net"
+import { createPool, createStaticSource } from "@meshwork/client-sdk/pool"
+import { fakeInstance } from "@meshwork/client-sdk/testing"
+import { expect, it, onTestFinished } from "vitest"
+import { createGateway, type GatewaySettings } from "./index.ts"
+
+async function httpBackend(listener: RequestListener): Promise<number> {
+  const server = createServer(listener)
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve))
+  onTestFinished(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+  return (server.address() as AddressInfo).port
+}
+
+async function edge(port: number, settings: GatewaySettings) {
+  const source = createStaticSource("test")
+  source.set("a", [fakeInstance("a", port)], 0)
+  const pool = createPool({ service: "a", source })
+  const gateway = createGateway({ routes: [{ match: "prefix", path: "/", service: "a" }], pool: () => pool, settings })
+  onTestFinished(async () => {
+    await gateway.close({ graceMs: 0 })
+    await pool.close()
+  })
+  return { gateway, port: (await gateway.listen({ host: "127.0.0.1", port: 0 })).port }
+}
+
+interface Answer {
+  status: number
+  ms: number
+  text: string
+}
+
+function ask(port: number, priority: string | undefined, ...lines: string[]): Promise<Answer> {
+  const begin = performance.now()
+  return new Promise((resolve) => {
+    const socket = connect(port, "127.0.0.1")
+    let text = ""
+    socket.on("data", (chunk) => (text += chunk.toString("latin1"))).on("error", () => {})
+    socket.on("close", () => resolve({ status: Number(text.slice(9, 12)), ms: performance.now() - begin, text }))
+    const own = priority === undefined ? [] : [`X-Request-Priority: ${priority}`]
+    socket.write(`${["GET / HTTP/1.1", "Host: a", "Connection: close", ...own, ...lines].join("\r\n")}\r\n\r\n`)
+  })
+}
+
+/** A backend that answers when it is told to. */
+async function held(): Promise<{ port: number; release: () => void; waiting: () => number }> {
+  const waiting: ServerResponse[] = []
+  const port = await httpBackend((_request, response) => void waiting.push(response))
+  const release = (): void => {
+    for (const response of waiting.splice(0)) response.end("served")
+  }
+  return { port, release, waiting: () => waiting.length }
+}
+
+it("with the room nearly full low requests are refused, then normal ones, high ones last; and all are served when there is room", async () => {
+  const backend = await held()
+  const { port, gateway } = await edge(backend.port, { maxInFlight: 4 })
+  const open: Promise<Answer>[] = []
+  const occupy = async (count: number, priority?: string): Promise<void> => {
+    for (let index = 0; index < count; index++) open.push(ask(port, priority))
+    await expect.poll(() => gateway.inFlight).toBe(open.length)
+  }
+  await occupy(3)
+  const low = await ask(port, "Low")
+  expect(low.text).toMatch(/^HTTP\/1\.1 503 /)
+  expect(low.text.toLowerCase()).toContain("\r\nretry-after: 1\r\n")
+  expect(JSON.parse(low.text.split("\r\n\r\n")[1] ?? "")).toMatchObject({
+    code: "overloaded",
+    status: 503,
+    detail: expect.stringMatching(/in flight/),
+  })
+  await occupy(1)
+  expect([(await ask(port, undefined)).status, (await ask(port, "urgent")).status]).toEqual([503, 503])
+  await occupy(1, "HIGH")
+  expect((await ask(port, "high")).status).toBe(503)
+  expect(gateway.load).toMatchObject({ inFlight: 5, refused: { low: 1, normal: 2, high: 1 } })
+  expect(gateway.stats().requests_count).toEqual({ success: 0, error: 4 })
+  backend.release()
+  expect((await Promise.all(open)).map(({ status }) => status)).toEqual([200, 200, 200, 200, 200])
+  const after = ask(port, "low")
+  await expect.poll(backend.waiting).toBe(1)
+  backend.release()
+  expect((await after).status).toBe(200)
+})
+
+it("believes a priority only of peers of the mesh", async () => {
+  const backend = await held()
+  const { port } = await edge(backend.port, { maxInFlight: 1, meshPeers: ["10.0.0.0/8"] })
+  const first = ask(port, undefined)
+  await expect.poll(backend.waiting).toBe(1)
+  expect((await ask(port, "high")).status).toBe(503)
+  backend.release()
+  expect((await first).status).toBe(200)
+})
+
+it("answers in text those who take nothing else", async () => {
+  const backend = await held()
+  const { port } = await edge(backend.port, { maxInFlight: 1 })
+  const first = ask(port, undefined)
+  await expect.poll(backend.waiting).toBe(1)
+  expect((await ask(port, undefined, "Accept: text/plain")).text).toMatch(/\r\n\r\ntoo many requests are in flight; try again in a second\n$/)
+  backend.release()
+  await first
+})
+
+it("an upload that is refused does not become the next request", async () => {
+  const backend = await held()
+  const { port } = await edge(backend.port, { maxInFlight: 1 })
+  const first = ask(port, undefined)
+  await expect.poll(backend.waiting).toBe(1)
+  const socket = connect(port, "127.0.0.1")
+  let text = ""
+  socket.on("data", (chunk) => (text += chunk.toString("latin1"))).on("error", () => {})
+  socket.write("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 30\r\n\r\nGET /smuggled HTTP/1.1")
+  await new Promise((resolve) => socket.once("close", resolve))
+  expect(text).toMatch(/^HTTP\/1\.1 503 /)
+  expect(text.match(/HTTP\/1\.1/g)).toHaveLength(1)
+  backend.release()
+  await first
+})
+
+it("time that is too short to do anything is refused at once, and no instance hears of it", async () => {
+  let reached = 0
+  const backend = await httpBackend((_request, response) => {
+    reached++
+    response.end()
+  })
+  const { port } = await edge(backend, {})
+  for (const left of ["0", "0.001", "0.005"]) {
+    const { text, ms } = await ask(port, undefined, `X-Request-Timeout: ${left}`)
+    expect(text).toMatch(/^HTTP\/1\.1 408 /)
+    expect(text.toLowerCase()).toContain("x-do-not-retry: 1")
+    expect(ms).toBeLessThan(1000)
+  }
+  expect(reached).toBe(0)
+  expect((await ask(port, undefined, "X-Request-Timeout: 5")).status).toBe(200)
+})
