@@ -95,11 +95,14 @@ it("rgate's file: random instances, its own answers, and statistics on the data 
     body: "Backend available but no Service URLs discovered",
     status_code: 503,
   })
-  expect((await get(`${url}/api/orders`, { accept: "text/plain" })).text).toBe("Backend available but no Service URLs discovered\n")
+  for (const accept of ["text/plain", "text/*", "text/html, text/plain;q=0.5"])
+    expect((await get(`${url}/api/orders`, { accept })).text).toBe("Backend available but no Service URLs discovered\n")
+  for (const accept of ["*/*", "text/html,application/xml;q=0.9,*/*;q=0.8"])
+    expect((await get(`${url}/api/orders`, { accept })).type).toBe("application/problem+json")
   const stats = (await json(`${url}/stats`)) as { latency_ms: { p95: number } }
   expect(stats).toMatchObject({
-    requests_count: { success: 60, error: 3 },
-    routes: { "/api/payment/*": { requests_count: { success: 60, error: 0 } }, "/api/orders/*": { requests_count: { success: 0, error: 2 } } },
+    requests_count: { success: 60, error: 7 },
+    routes: { "/api/payment/*": { requests_count: { success: 60, error: 0 } }, "/api/orders/*": { requests_count: { success: 0, error: 6 } } },
     docker: { address: `unix://${socket}`, connected: true, containers: 2, age_ms: expect.any(Number) },
   })
   expect(stats.latency_ms.p95).toBeGreaterThan(0)
