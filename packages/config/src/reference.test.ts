@@ -117,7 +117,7 @@ it("the example of rgate's reference is accepted, and every default is the one t
   const { routes, defaultResponse } = parseConfig({ text, file: "config.yml" }, { env: {} })
   const [route] = routes
   const used: Record<string, unknown> = {
-    "routes[].timeout": `${Number(route?.timeoutMs) / 1000}s`,
+    "routes[].timeout": `${(route?.timeoutMs ?? 0) / 1000}s`,
     "routes[].attempts": route?.attempts,
     "routes[].balancer": route?.balancer,
     "default_response.status_code": defaultResponse?.statusCode,
