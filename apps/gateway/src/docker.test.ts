@@ -223,6 +223,49 @@ it("containers that are not used are listed with the reason", async () => {
   })
 })
 
+it("/stats shows exactly what was sent, and the percentiles of its latencies, also after a restart", async () => {
+  const slow = createServer((request, response) => {
+    const [, status = "200", ms = "0"] = /\/(\d+)\/(\d+)$/.exec(request.url ?? "") ?? []
+    setTimeout(() => response.writeHead(Number(status), { location: "/x" }).end(), Number(ms))
+  })
+  await new Promise<void>((resolve) => slow.listen(0, "127.0.0.1", resolve))
+  closers.push(
+    () => slow.closeAllConnections(),
+    () => void slow.close(),
+  )
+  docker.summaries = [sampleSummary("one", (slow.address() as AddressInfo).port, production)]
+  const statsDatabase = join(folder, "counts.sqlite")
+  const first = await running(rgate, { statsDatabase })
+  const send = (path: string) => fetch(`${first.url}${path}`, { redirect: "manual" }).then((response) => response.arrayBuffer())
+  const all = (count: number, path: string) => Promise.all(Array.from({ length: count }, () => send(path)))
+  // 180 of 40 ms and more, 16 of 400 and more, 4 of 900 and more: the 190th of 200 is among the second, the 198th among the third.
+  for (const [status, count] of [
+    [200, 60],
+    [204, 50],
+    [301, 30],
+    [404, 25],
+    [500, 15],
+  ] as const)
+    await all(count, `/api/payment/${status}/40`)
+  await all(16, "/api/payment/200/400")
+  await all(4, "/api/payment/200/900")
+  await all(3, "/nowhere")
+  await all(2, "/stats")
+  interface Shown {
+    requests_count: object
+    latency_ms: { average: number; p95: number; p99: number }
+  }
+  const shown = (await json(`${first.url}/stats`)) as Shown
+  expect(shown.requests_count).toEqual({ success: 160, error: 43 })
+  const { average, p95, p99 } = shown.latency_ms
+  expect([p95 >= 396 && p95 < 700, p99 >= 891 && p99 < 1300]).toEqual([true, true])
+  // 180 × 40 + 16 × 400 + 4 × 900, over 200.
+  expect([average >= 85, average < 200]).toEqual([true, true])
+  await first.close()
+  const second = await running(rgate, { statsDatabase })
+  expect((await json(`${second.url}/stats`)) as Shown).toMatchObject({ requests_count: shown.requests_count, latency_ms: shown.latency_ms })
+})
+
 it("the counts survive a restart, and a file that cannot be used is one warning", async () => {
   docker.summaries = [sampleSummary("one", await backend("one"), production)]
   const statsDatabase = join(folder, "deep/in/counts.sqlite")
