@@ -1,5 +1,5 @@
 import { rmSync } from "node:fs"
-import { connect, createServer, type Server, type Socket } from "node:net"
+import { connect, createServer, type Socket } from "node:net"
 import { onTestFinished } from "vitest"
 
 /** A socket in front of a Docker engine's, so that a test can break what goes through it. */
@@ -22,7 +22,7 @@ export async function startRelay(path: string, engineSocket: string): Promise<Do
   const open = new Map<Socket, "events" | "other">()
   let failing: ("500" | "cut")[] = []
   let lists = 0
-  let server: Server | undefined
+  let server: ReturnType<typeof createServer> | undefined
 
   const handle = (near: Socket): void => {
     open.set(near, "other")

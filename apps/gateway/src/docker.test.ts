@@ -95,11 +95,14 @@ it("rgate's file: random instances, its own answers, and statistics on the data 
     body: "Backend available but no Service URLs discovered",
     status_code: 503,
   })
-  expect((await get(`${url}/api/orders`, { accept: "text/plain" })).text).toBe("Backend available but no Service URLs discovered\n")
+  for (const accept of ["text/plain", "text/*", "text/html, text/plain;q=0.5"])
+    expect((await get(`${url}/api/orders`, { accept })).text).toBe("Backend available but no Service URLs discovered\n")
+  for (const accept of ["*/*", "text/html,application/xml;q=0.9,*/*;q=0.8"])
+    expect((await get(`${url}/api/orders`, { accept })).type).toBe("application/problem+json")
   const stats = (await json(`${url}/stats`)) as { latency_ms: { p95: number } }
   expect(stats).toMatchObject({
-    requests_count: { success: 60, error: 3 },
-    routes: { "/api/payment/*": { requests_count: { success: 60, error: 0 } }, "/api/orders/*": { requests_count: { success: 0, error: 2 } } },
+    requests_count: { success: 60, error: 7 },
+    routes: { "/api/payment/*": { requests_count: { success: 60, error: 0 } }, "/api/orders/*": { requests_count: { success: 0, error: 6 } } },
     docker: { address: `unix://${socket}`, connected: true, containers: 2, age_ms: expect.any(Number) },
   })
   expect(stats.latency_ms.p95).toBeGreaterThan(0)
@@ -218,6 +221,49 @@ it("containers that are not used are listed with the reason", async () => {
     docker: { connected: true },
     containers: [{ name: "hidden", services: ["payment"], reason: expect.stringContaining("publishes no TCP port") }],
   })
+})
+
+it("/stats shows exactly what was sent, and the percentiles of its latencies, also after a restart", async () => {
+  const slow = createServer((request, response) => {
+    const [, status = "200", ms = "0"] = /\/(\d+)\/(\d+)$/.exec(request.url ?? "") ?? []
+    setTimeout(() => response.writeHead(Number(status), { location: "/x" }).end(), Number(ms))
+  })
+  await new Promise<void>((resolve) => slow.listen(0, "127.0.0.1", resolve))
+  closers.push(
+    () => slow.closeAllConnections(),
+    () => void slow.close(),
+  )
+  docker.summaries = [sampleSummary("one", (slow.address() as AddressInfo).port, production)]
+  const statsDatabase = join(folder, "counts.sqlite")
+  const first = await running(rgate, { statsDatabase })
+  const send = (path: string) => fetch(`${first.url}${path}`, { redirect: "manual" }).then((response) => response.arrayBuffer())
+  const all = (count: number, path: string) => Promise.all(Array.from({ length: count }, () => send(path)))
+  // 180 of 40 ms and more, 16 of 400 and more, 4 of 900 and more: the 190th of 200 is among the second, the 198th among the third.
+  for (const [status, count] of [
+    [200, 60],
+    [204, 50],
+    [301, 30],
+    [404, 25],
+    [500, 15],
+  ] as const)
+    await all(count, `/api/payment/${status}/40`)
+  await all(16, "/api/payment/200/400")
+  await all(4, "/api/payment/200/900")
+  await all(3, "/nowhere")
+  await all(2, "/stats")
+  interface Shown {
+    requests_count: object
+    latency_ms: { average: number; p95: number; p99: number }
+  }
+  const shown = (await json(`${first.url}/stats`)) as Shown
+  expect(shown.requests_count).toEqual({ success: 160, error: 43 })
+  const { average, p95, p99 } = shown.latency_ms
+  expect([p95 >= 396 && p95 < 700, p99 >= 891 && p99 < 1300]).toEqual([true, true])
+  // 180 × 40 + 16 × 400 + 4 × 900, over 200.
+  expect([average >= 85, average < 200]).toEqual([true, true])
+  await first.close()
+  const second = await running(rgate, { statsDatabase })
+  expect((await json(`${second.url}/stats`)) as Shown).toMatchObject({ requests_count: shown.requests_count, latency_ms: shown.latency_ms })
 })
 
 it("the counts survive a restart, and a file that cannot be used is one warning", async () => {

@@ -4,6 +4,7 @@ import { expect, it } from "vitest"
 import type { z } from "zod"
 import { parseConfig } from "./index.ts"
 import { documentSchema } from "./spellings/meshwork.ts"
+import { rgateSpelling } from "./spellings/rgate.ts"
 import { parseDuration } from "./values.ts"
 
 interface Row {
@@ -12,10 +13,13 @@ interface Row {
   fallback: string
 }
 
-const page = readFileSync(join(import.meta.dirname, "../../../docs/reference/configuration.md"), "utf8")
-const rows: Row[] = [...page.matchAll(/^\| `([a-zA-Z.[\]]+)` \| (.*?) \|(.*?)\|.*\|$/gm)].map(([, key = "", accepted = "", fallback = ""]) => {
-  return { key, accepted, fallback: fallback.trim().replace(/^`(.*)`$/, "$1") }
-})
+const reference = (name: string): string => readFileSync(join(import.meta.dirname, "../../../docs/reference", name), "utf8")
+const rowsOf = (text: string): Row[] =>
+  [...text.matchAll(/^\| `([a-zA-Z_.[\]]+)` \| (.*?) \|(.*?)\|.*\|$/gm)].map(([, key = "", accepted = "", fallback = ""]) => {
+    return { key, accepted, fallback: fallback.trim().replace(/^`(.*)`$/, "$1") }
+  })
+const page = reference("configuration.md")
+const rows = rowsOf(page)
 
 interface Def {
   innerType?: z.ZodType
@@ -90,4 +94,39 @@ it("the example of the reference is accepted", () => {
   const { routes, warnings } = parseConfig({ text: example, file: "example" }, { env: {} })
   expect(routes).toHaveLength(2)
   expect(warnings.map((issue) => issue.kind)).toEqual(["unknown-service"])
+})
+
+const rgatePage = reference("rgate.md")
+const rgateRows = rowsOf(rgatePage)
+const rgateKeys = keysOf(rgateSpelling.schema, "")
+
+it("the reference of rgate's file names every key but those of Meshwork's own section, and no other", () => {
+  const wanted = [...rgateKeys.keys()].filter((key) => !key.startsWith("gateway."))
+  const composed = ["backends[].match_labels", "gateway"]
+  expect(rgateRows.map((row) => row.key).toSorted()).toEqual([...new Set([...wanted, ...composed])].toSorted())
+})
+
+it.each(rgateRows.filter(({ key }) => rgateKeys.has(key)))("the reference of rgate's file says what $key accepts", ({ key, accepted }) => {
+  expect(accepted).not.toBe("")
+  expect(rgateKeys.get(key)?.startsWith(accepted)).toBe(true)
+})
+
+it("the example of rgate's reference is accepted, and every default is the one the page names", () => {
+  const example = /```yaml\n(.*?)```/s.exec(rgatePage)?.[1] ?? ""
+  const full = parseConfig({ text: example, file: "config.yml" }, { env: {} })
+  expect([full.format, full.warnings]).toEqual(["rgate", []])
+  const text = "routes: [{ path_prefix: /a, backend: a }]\nbackends: [{ name: a, match_labels: [a=b] }]\ndefault_response: {}"
+  const { routes, defaultResponse } = parseConfig({ text, file: "config.yml" }, { env: {} })
+  const [route] = routes
+  const used: Record<string, unknown> = {
+    "routes[].timeout": `${(route?.timeoutMs ?? 0) / 1000}s`,
+    "routes[].attempts": route?.attempts,
+    "routes[].balancer": route?.balancer,
+    "default_response.status_code": defaultResponse?.statusCode,
+    "default_response.body": JSON.stringify(defaultResponse?.body),
+  }
+  const named = rgateRows.filter(({ fallback }) => fallback !== "" && fallback !== "–")
+  expect(Object.fromEntries(named.map(({ key, fallback }) => [key, fallback]))).toEqual(
+    Object.fromEntries(Object.entries(used).map(([key, value]) => [key, String(value)])),
+  )
 })

@@ -13,7 +13,7 @@ export function sendError(
   }
   const problem = toProblem(error)
   const status = options.status ?? problem.status
-  const textOnly = options.accept !== undefined && /^text\/plain\b/i.test(options.accept)
+  const textOnly = wantsText(options.accept)
   const body = textOnly
     ? `${problem.body.detail}\n`
     : JSON.stringify({ ...problem.body, status, status_code: status, body: problem.body.detail, ...options.members })
@@ -22,6 +22,11 @@ export function sendError(
   if (options.close) headers.connection = "close"
   // A head that could not be written may have left its own reason phrase behind.
   response.writeHead(status, STATUS_CODES[status] ?? "", headers).end(response.req.method === "HEAD" ? undefined : body)
+}
+
+/** Whether a caller asks for plain text first, or accepts nothing but text. */
+function wantsText(accept: string | undefined): boolean {
+  return accept !== undefined && (/^\s*text\/plain\b/i.test(accept) || accept.split(",").every((range) => /^\s*text\//i.test(range)))
 }
 
 /** Answers with a body as configured: text as text, anything else as JSON. */
@@ -43,7 +48,7 @@ const overloadedAnswers = new Map<string, Prebuilt>()
 /** Answers a request that is refused for the load: at a small part of what serving it would cost. `why` is one of few sentences. */
 export function sendOverloaded(response: ServerResponse, why: string, options: { close: boolean; accept: string | undefined }): void {
   const error = (): MeshError => new MeshError("overloaded", `${why}; try again in a second`, { retryAfterMs: 1000 })
-  if (options.close || options.accept?.startsWith("text/plain")) return sendError(response, error(), options)
+  if (options.close || wantsText(options.accept)) return sendError(response, error(), options)
   let answer = overloadedAnswers.get(why)
   if (answer === undefined) {
     const problem = toProblem(error())

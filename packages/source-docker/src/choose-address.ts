@@ -14,8 +14,8 @@ export interface Vantage {
   readonly own?: Container | undefined
 }
 
-/** Where a container is called, or why it cannot be. */
-export type Choice = { address: { host: string; port: number }; warnings: Warning[] } | { reason: Warning; warnings: Warning[] }
+/** Where a container is called, with the port inside of it where that is another one, or why it cannot be. */
+export type Choice = { address: { host: string; port: number }; inner?: number; warnings: Warning[] } | { reason: Warning; warnings: Warning[] }
 
 /**
  * Chooses the address of a container: its own one in a network shared with this process, else a port published on the machine. Of several
@@ -70,12 +70,12 @@ function published(container: Container, wanted: number | undefined, vantage: Va
   const inner = [...new Set(ports.map((port) => port.inner))]
   const chosen = wanted === undefined ? undefined : ports.find((port) => port.inner === wanted)
   const [lowest] = ports
-  if (chosen !== undefined) return at(chosen.host, chosen.port, [])
+  if (chosen !== undefined) return atPublished(chosen, [])
   if (lowest === undefined) return none("no-port", "publishes no TCP port")
   const missing = `the label meshwork.port says ${wanted}, which is not among the published ports ${inner.join(", ")}`
   if (inner.length > 1 && wanted !== undefined) return none("port-not-published", missing)
-  if (inner.length > 1) return at(lowest.host, lowest.port, [several("publishes", inner)])
-  return at(lowest.host, lowest.port, wanted === undefined ? [] : [{ kind: "port-not-published", message: `${missing}; ${inner[0]} is used` }])
+  if (inner.length > 1) return atPublished(lowest, [several("publishes", inner)])
+  return atPublished(lowest, wanted === undefined ? [] : [{ kind: "port-not-published", message: `${missing}; ${inner[0]} is used` }])
 }
 
 function hostOf(port: ContainerPort, vantage: Vantage): string | undefined {
@@ -103,6 +103,10 @@ function tcp(container: Container): ContainerPort[] {
 
 function at(host: string, port: number, warnings: Warning[]): Choice {
   return { address: { host, port }, warnings }
+}
+
+function atPublished({ inner, host, port }: { inner: number; host: string; port: number }, warnings: Warning[]): Choice {
+  return { address: { host, port }, inner, warnings }
 }
 
 function none(kind: Warning["kind"], message: string): Choice {

@@ -374,3 +374,43 @@ it("a port published for IPv6 alone is called at ::1, or at 127.0.0.1 where noth
   await clock.advance(1000)
   expect(tried).toHaveLength(3)
 })
+
+it("while Docker is away, who answers at the address in a network of this machine is called there, and at the published port again afterwards", async () => {
+  const bridge = (address: string, gateway: string) => [{ id: "net", name: "bridge", address, gateway }]
+  engine.containers = [
+    sampleContainer({ name: "near", labels: pay, networks: bridge("172.17.0.5", "172.17.0.1") }),
+    sampleContainer({ name: "dead", labels: pay, ports: two.ports, networks: bridge("172.17.0.6", "172.17.0.1") }),
+    sampleContainer({
+      name: "far",
+      labels: pay,
+      ports: [{ privatePort: 8000, publicPort: 3, ip: "0.0.0.0", type: "tcp" }],
+      networks: bridge("172.30.0.7", "172.30.0.1"),
+    }),
+  ]
+  const tried: string[] = []
+  const reaches = async (host: string, port: number): Promise<boolean> => {
+    tried.push(`${host} ${port}`)
+    return host !== "172.17.0.6"
+  }
+  const seen = follow({ reaches, locals: () => new Set(["127.0.0.1", "172.17.0.1"]) })
+  await clock.advance(0)
+  const places = () =>
+    seen
+      .at(-1)
+      ?.instances.map(({ host, port }) => `${host} ${port}`)
+      .toSorted()
+  const published = ["127.0.0.1 2", "127.0.0.1 3", "127.0.0.1 32768"]
+  expect(places()).toEqual(published)
+  engine.cut()
+  await clock.advance(500)
+  expect([places(), tried]).toEqual([published, []])
+  engine.down = true
+  engine.cut()
+  await clock.advance(5000)
+  expect(places()).toEqual(["127.0.0.1 2", "127.0.0.1 3", "172.17.0.5 8000"])
+  expect(tried.toSorted()).toEqual(["172.17.0.5 8000", "172.17.0.6 8000"])
+  expect(seen.at(-1)?.stale).toBe(true)
+  engine.down = false
+  await clock.advance(5000)
+  expect(places()).toEqual(published)
+})

@@ -9,6 +9,7 @@ import { type Backends, type DockerRoute, readContainers, type Reading, type See
 import { ownContainer } from "./own-container.ts"
 import { type Reaches, reachesOver, SixOnly } from "./six-only.ts"
 import { Subscribers } from "./subscribers.ts"
+import { localAddresses, WithoutProxy } from "./without-proxy.ts"
 
 export interface DockerSourceOptions {
   engine: DockerEngine
@@ -24,8 +25,10 @@ export interface DockerSourceOptions {
   initial?: readonly ServiceSnapshot[]
   /** How often everything is listed whatever happened; default 30,000. */
   resyncMs?: number
-  /** How ports that are published for IPv6 alone are tried; default a TCP connection. */
+  /** How it is found out whether something accepts connections; default by making one. */
   reaches?: Reaches
+  /** Addresses of this machine; default those it has. */
+  locals?: () => ReadonlySet<string>
   clock?: Clock
   random?: Random
   log?: (level: "info" | "warn", message: string) => void
@@ -46,6 +49,7 @@ class EngineSource implements DockerSource {
   readonly #log: (level: "info" | "warn", message: string) => void
   readonly #departures: Departures
   readonly #sixOnly: SixOnly
+  readonly #withoutProxy: WithoutProxy
   readonly #link: EngineLink
   readonly #stop = new AbortController()
   readonly #services = new Subscribers<ServiceSnapshot>()
@@ -73,7 +77,9 @@ class EngineSource implements DockerSource {
     this.#log = options.log ?? (() => {})
     this.name = `Docker at ${engine.address}`
     this.#departures = new Departures(clock)
-    this.#sixOnly = new SixOnly(options.reaches ?? reachesOver(clock), () => this.#read())
+    const { reaches = reachesOver(clock) } = options
+    this.#sixOnly = new SixOnly(reaches, () => this.#read())
+    this.#withoutProxy = new WithoutProxy(reaches, clock, () => this.#read())
     this.asked = new Promise((resolve) => (this.#first = resolve))
     for (const snapshot of initial) this.#snapshots.set(snapshot.service, remembered(snapshot, engine.address))
     this.#link = new EngineLink({
@@ -132,6 +138,7 @@ class EngineSource implements DockerSource {
   async close(): Promise<void> {
     this.#stop.abort()
     await this.#link.ended
+    this.#withoutProxy.end()
     this.#first()
   }
 
@@ -155,6 +162,7 @@ class EngineSource implements DockerSource {
     this.#departures.keepOnly(containers)
     this.#forget(containers)
     this.#sixOnly.sync(containers)
+    this.#withoutProxy.end()
     const first = this.#reading === undefined
     this.#read()
     const what = `${containers.length} containers run, ${this.#instances()} of them as instances`
@@ -176,6 +184,7 @@ class EngineSource implements DockerSource {
     const services = new Set([...this.#snapshots.keys(), ...this.#services.topics])
     for (const service of services) this.#tell(service, this.#snapshots.get(service)?.instances ?? [])
     this.#tellNames()
+    if (this.#reading !== undefined) this.#withoutProxy.begin(this.#reading.own)
   }
 
   #survived(id: string, signal: number): void {
@@ -186,7 +195,7 @@ class EngineSource implements DockerSource {
 
   /** Works out what the last list means and tells what changed. */
   #read(): void {
-    const { native = true, vantage, ownTraces = [] } = this.#options
+    const { native = true, vantage, ownTraces = [], locals = localAddresses } = this.#options
     const own = ownContainer(this.#containers, ownTraces)
     const reading = readContainers({
       containers: this.#containers,
@@ -196,6 +205,8 @@ class EngineSource implements DockerSource {
       departures: this.#departures,
       since: (container) => this.#statusSince(container),
       engine: this.#engineId,
+      ...(vantage.loopback && own === undefined ? { locals: locals() } : {}),
+      direct: (id) => this.#withoutProxy.has(id),
     })
     const before = this.#reading === undefined ? -1 : this.#changes
     this.#reading = reading

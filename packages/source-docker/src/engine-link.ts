@@ -7,7 +7,7 @@ import type { Container, DockerEngine, EngineEvent } from "./engine.ts"
 /** Events that come within this time are answered with one list, ms. */
 const gatherMs = 20
 /** A connection that lasted this long was a good one: the next one is tried at once, ms. */
-const goodMs = 10_000
+const goodMs = 1000
 /** Share of the time that is spent on lists at most, as rest per time of a list. */
 const restPerList = 2
 /** Rest after a list that followed closely upon another, at first and at most, ms: the more happens at once, the more one list answers. */
@@ -70,8 +70,9 @@ export class EngineLink {
       this.#problem = MeshError.from(why).message
       // A stream that was merely cut is back in a moment, so nobody is told unless connecting fails as well.
       if (!opened) this.#options.lost(why)
-      if (opened && clock.monotonic() - begin >= goodMs) attempt = 1
-      await sleep(clock, backOffMs(attempt, random), signal)
+      const good = opened && clock.monotonic() - begin >= goodMs
+      if (good) attempt = 0
+      await sleep(clock, good ? 0 : backOffMs(attempt, random), signal)
     }
   }
 

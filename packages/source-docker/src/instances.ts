@@ -3,6 +3,7 @@ import { chooseAddress, type Vantage } from "./choose-address.ts"
 import type { Departures } from "./departures.ts"
 import type { Container } from "./engine.ts"
 import { type NativeLabels, readNativeLabels } from "./native-labels.ts"
+import { ownPlace, type Place } from "./without-proxy.ts"
 import type { Warning } from "./warning.ts"
 
 /** Labels by backend: a container is an instance when it has all of them with equal values. */
@@ -31,6 +32,8 @@ export interface Reading {
   readonly services: ReadonlyMap<string, readonly Instance[]>
   readonly routes: readonly DockerRoute[]
   readonly containers: readonly SeenContainer[]
+  /** Where containers with published ports are in networks of this machine, by id. */
+  readonly own: ReadonlyMap<string, Place>
 }
 
 export interface ReadingOptions {
@@ -44,6 +47,10 @@ export interface ReadingOptions {
   since: (container: Container) => number
   /** Identity of the engine. */
   engine: string
+  /** Addresses of this machine, where it is the engine's too. */
+  locals?: ReadonlySet<string>
+  /** Whether a container is to be called at its own address for now. */
+  direct?: (id: string) => boolean
 }
 
 /** Turns a list of containers into instances, routes and reasons. Pure; the order of the list does not matter. */
@@ -51,6 +58,7 @@ export function readContainers(options: ReadingOptions): Reading {
   const { backends } = options
   const services = new Map<string, Instance[]>(Object.keys(backends).map((name) => [name, []]))
   const claims: RouteClaim[] = []
+  const own = new Map<string, Place>()
   const seen: { container: Container; view: SeenContainer; warnings: Warning[] }[] = []
   // The oldest container first: whoever had a route keeps it.
   const ordered = options.containers.toSorted((a, b) => a.created - b.created || (a.id < b.id ? -1 : 1))
@@ -63,12 +71,13 @@ export function readContainers(options: ReadingOptions): Reading {
     const all = names.length === 0 ? warnings : [...warnings, ...read.warnings]
     seen.push({ container, warnings: all, view: { ...nameOf(container), services: names, ...outcomeOf(names, read), warnings: all } })
     if (!("instance" in read)) continue
+    if (read.own !== undefined) own.set(container.id, read.own)
     for (const service of names) services.set(service, [...(services.get(service) ?? []), { ...read.instance, service }])
     if (native.service !== undefined && native.pathPrefix !== undefined)
       claims.push({ pathPrefix: native.pathPrefix, service: native.service, warnings: all })
   }
   for (const instances of services.values()) instances.sort((a, b) => (a.id < b.id ? -1 : 1))
-  return { services, routes: settleRoutes(claims), containers: seen.map(({ view }) => view) }
+  return { services, routes: settleRoutes(claims), containers: seen.map(({ view }) => view), own }
 }
 
 interface RouteClaim extends DockerRoute {
@@ -96,12 +105,13 @@ function servicesOf(container: Container, native: NativeLabels, backends: Backen
   return native.service === undefined || names.includes(native.service) ? names : [...names, native.service]
 }
 
-type ReadInstance = { instance: Instance; warnings: readonly Warning[] } | { reason: string; warnings: readonly Warning[] }
+type ReadInstance = { instance: Instance; own: Place | undefined; warnings: readonly Warning[] } | { reason: string; warnings: readonly Warning[] }
 
 function readInstance(container: Container, service: string, native: NativeLabels, options: ReadingOptions): ReadInstance {
   if (container.state !== "running" && container.state !== "paused") return { reason: `is ${container.state || "in no known state"}`, warnings: [] }
   const choice = chooseAddress(container, native.port, options.vantage)
   if ("reason" in choice) return { reason: choice.reason.message, warnings: [choice.reason, ...choice.warnings] }
+  const own = choice.inner === undefined || options.locals === undefined ? undefined : ownPlace(container, choice.inner, options.locals)
   const { weight, priority = "med", check } = native
   const since = options.since(container)
   const health = healthOf(container, since)
@@ -110,7 +120,7 @@ function readInstance(container: Container, service: string, native: NativeLabel
   const run = options.departures.runOf(container.id)
   const { state, stateBy } = stateOf(container, options.departures.of(container.id))
   const instance: Instance = {
-    ...choice.address,
+    ...(own !== undefined && options.direct?.(container.id) ? own : choice.address),
     service,
     id: container.id.slice(0, 12),
     scheme: "http",
@@ -126,7 +136,7 @@ function readInstance(container: Container, service: string, native: NativeLabel
     state,
     ...standingOf({ state, health, check, suspect, stateBy }),
   }
-  return { instance, warnings: choice.warnings }
+  return { instance, own, warnings: choice.warnings }
 }
 
 function healthOf({ health }: Container, since: number): Health {
