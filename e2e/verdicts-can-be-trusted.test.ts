@@ -59,7 +59,9 @@ it("neither a registry that is killed and started again nor a second registratio
   await mesh.startGateway()
   await register(mesh, well.port, "well", { boot: "w" })
   await register(mesh, sick.port, "sick", { boot: "s" })
-  await eventually("one serves", 10_000, async () => expect([await standingOf(mesh, "well"), await standingOf(mesh, "sick")]).toEqual(["serving", "out"]))
+  await eventually("one serves", 10_000, async () =>
+    expect([await standingOf(mesh, "well"), await standingOf(mesh, "sick")]).toEqual(["serving", "out"]),
+  )
   await eventually("the gateway answers", 10_000, async () => expect((await fetch(mesh.gatewayUrl)).status).toBe(200))
   let asking = true
   const load = (async () => {
