@@ -9,7 +9,10 @@ import { meshwork } from "./support/programs.ts"
 async function backend(text: string): Promise<string> {
   const server = createServer((_, response) => response.end(text))
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve))
-  onTestFinished(() => void server.close().closeAllConnections())
+  onTestFinished(() => {
+    server.close()
+    server.closeAllConnections()
+  })
   return `127.0.0.1:${(server.address() as AddressInfo).port}`
 }
 

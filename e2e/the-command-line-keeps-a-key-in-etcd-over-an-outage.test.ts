@@ -7,13 +7,10 @@ it.skipIf(!hasEtcd())("an etcd that is away for 20 s gets its keys back; SIGTERM
   const etcd = await createEtcd()
   await etcd.start()
   const place = ["--etcd-endpoint", etcd.endpoint, "--tree-root", "/mesh"]
-  const register = (name: string) =>
-    meshwork(name, [
-      "service",
-      "register",
-      ...place,
-      ...["--service-type", "a", "--service-name", name, "--service-location", "10.0.0.7:9001", "--ttl", "5", "--refresh-every", "2"],
-    ])
+  const register = (name: string) => {
+    const instance = ["--service-type", "a", "--service-name", name, "--service-location", "10.0.0.7:9001"]
+    return meshwork(name, ["service", "register", ...place, ...instance, "--ttl", "5", "--refresh-every", "2"])
+  }
   const both = { "/mesh/service/a/killed": "10.0.0.7:9001", "/mesh/service/a/stopped": "10.0.0.7:9001" }
   const [stopped, killed] = [register("stopped"), register("killed")]
   const holds = (content: Record<string, string>) => async () => expect(await etcd.content("/mesh")).toEqual(content)
@@ -26,7 +23,7 @@ it.skipIf(!hasEtcd())("an etcd that is away for 20 s gets its keys back; SIGTERM
   })
   await etcd.start()
   await eventually("both are registered again", 10_000, () => {
-    for (const { stderr } of [stopped, killed]) expect(stderr()).toContain("registered again\n")
+    for (const program of [stopped, killed]) expect(program.stderr()).toContain("registered again\n")
   })
   await holds(both)()
   // What somebody removed or changed meanwhile is put back as well.
