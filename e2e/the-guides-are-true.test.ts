@@ -1,4 +1,11 @@
 import { it } from "vitest"
+import { createEtcd, hasEtcd } from "./support/etcd-process.ts"
 import { followGuide } from "./support/guide.ts"
 
 it("five minutes lead from an empty folder to a service behind the gateway", () => followGuide("docs/guides/five-minutes.md"))
+
+it.skipIf(!hasEtcd())("Empusa's commands do what they did, and a discovery server takes over its tree", async () => {
+  const etcd = await createEtcd()
+  await etcd.start()
+  await followGuide("docs/guides/migrating-from-empusa.md", { 2379: etcd.endpoint.split(":")[1] ?? "" })
+})

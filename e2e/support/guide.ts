@@ -31,26 +31,26 @@ export function guideSteps(page: string): GuideStep[] {
   })
 }
 
-/** Does what a page says in a project of its own, with the ports 8008, 8009, 8080 and 2379 replaced by free ones. Fails where something else is printed. */
-export async function followGuide(path: string, env: Readonly<Record<string, string>> = {}): Promise<void> {
+/**
+ * Does what a page says in a project of its own, with the ports 8008, 8009 and 8080 replaced by free ones, and others as `ports` says. A command
+ * that prints something else is tried again for a while, then it is a failure.
+ */
+export async function followGuide(path: string, ports: Readonly<Record<string, string>> = {}): Promise<void> {
   const steps = guideSteps(readFileSync(join(root, path), "utf8"))
   expect(steps.length, `steps of ${path}`).toBeGreaterThan(0)
   const folder = project()
-  const ports = await freePorts(4)
-  const [discovery, admin, gateway, etcd] = ports
-  const moved = (text: string) =>
-    text.replace(/\b(8008|8009|8080|2379)\b/g, (port) => String({ 8008: discovery, 8009: admin, 8080: gateway, 2379: etcd }[port]))
-  const variables = {
+  const [discovery, admin, gateway] = await freePorts(3)
+  const there: Readonly<Record<string, string>> = { 8008: String(discovery), 8009: String(admin), 8080: String(gateway), ...ports }
+  const moved = (text: string) => text.replace(/\b\d{4,5}\b/g, (port) => there[port] ?? port)
+  const variables: Record<string, string> = {
     PATH: `${join(folder, "bin")}:${dirname(process.execPath)}:${process.env["PATH"] ?? ""}`,
     MESHWORK_SERVER: `http://127.0.0.1:${discovery}`,
-    MESHWORK_STATS_SERVER: "",
     MESHWORK_ADMIN_URL: `http://127.0.0.1:${admin}`,
     MESHWORK_DISCOVERY_PORT: String(discovery),
     MESHWORK_GATEWAY_PORT: String(gateway),
     MESHWORK_ADMIN_PORT: String(admin),
     ETCDCTL_API: "3",
-    ETCDCTL_ENDPOINTS: `127.0.0.1:${etcd}`,
-    ...env,
+    ETCDCTL_ENDPOINTS: `127.0.0.1:${there["2379"] ?? "2379"}`,
   }
   const running: { command: string; program: Program }[] = []
   for (const step of steps) {
@@ -63,12 +63,21 @@ export async function followGuide(path: string, env: Readonly<Record<string, str
       if (stopped === undefined) throw new Error(`nothing runs as ${step.command}`)
       stopped.program.kill("SIGINT")
       await stopped.program.ended
+    } else if (step.command.startsWith("export ")) {
+      for (const [, name = "", value = ""] of moved(step.command).matchAll(/(\w+)=(\S*)/g)) variables[name] = value
+      // Otherwise the two would contradict each other.
+      if (variables["EMPUSA_ETCD_ENDPOINT"] !== undefined) delete variables["MESHWORK_SERVER"]
     } else if (step.command.endsWith(" &")) {
       const command = step.command.slice(0, -2)
       running.push({ command, program: launch(command, "bash", ["--norc", "-c", `exec ${moved(command)}`], { cwd: folder, env: variables }) })
     } else {
       await eventually(`${path}: ${step.command}`, 15_000, () => {
-        const { stdout, stderr } = spawnSync("bash", ["--norc", "-c", moved(step.command)], { cwd: folder, env: variables, encoding: "utf8", timeout: 20_000 })
+        const { stdout, stderr } = spawnSync("bash", ["--norc", "-c", moved(step.command)], {
+          cwd: folder,
+          env: variables,
+          encoding: "utf8",
+          timeout: 20_000,
+        })
         expect(`${stdout}${stderr}`.trimEnd()).toMatch(pattern(moved(step.output)))
       })
     }
