@@ -4,6 +4,8 @@ import { followGuide } from "./support/guide.ts"
 
 it("five minutes lead from an empty folder to a service behind the gateway", () => followGuide("docs/guides/five-minutes.md"))
 
+it("aio-request's client and server side have their counterparts", () => followGuide("docs/guides/migrating-from-aio-request.md"))
+
 it.skipIf(!hasEtcd())("Empusa's commands do what they did, and a discovery server takes over its tree", async () => {
   const etcd = await createEtcd()
   await etcd.start()
