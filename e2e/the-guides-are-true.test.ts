@@ -6,6 +6,8 @@ it("five minutes lead from an empty folder to a service behind the gateway", () 
 
 it("aio-request's client and server side have their counterparts", () => followGuide("docs/guides/migrating-from-aio-request.md"))
 
+it("what operations describe can be done: every day, backup, another token", () => followGuide("docs/guides/operations.md"))
+
 it.skipIf(!hasEtcd())("Empusa's commands do what they did, and a discovery server takes over its tree", async () => {
   const etcd = await createEtcd()
   await etcd.start()
