@@ -21,21 +21,22 @@ export function addressOptions(): VariableOption[] {
   ]
 }
 
-/** One instance, by arguments or else by options. `invalid_config` names what is missing or no name at all. */
-export function addressOf(options: AddressOptions, args: readonly string[] = []): InstanceKey {
-  const [service = options.serviceType, id = args.length === 0 ? options.serviceName : undefined] = args
-  if (service === undefined) throw missing("service", "--service-type", "EMPUSA_SERVICE_TYPE")
-  if (id === undefined) throw missing("id", "--service-name", "EMPUSA_SERVICE_NAME")
+/** One instance, by arguments where the command takes them, or else by options. `invalid_config` names what is missing or no name at all. */
+export function addressOf(options: AddressOptions, args?: readonly string[]): InstanceKey {
+  const [service = options.serviceType, id = (args ?? []).length === 0 ? options.serviceName : undefined] = args ?? []
+  const missing = (argument: string, option: string) => {
+    const what = args === undefined ? `option '${option}'` : `argument '${argument}', or option '${option}'`
+    return new MeshError("invalid_config", `missing required ${what} (EMPUSA_${option.slice(2).toUpperCase().replace("-", "_")})`)
+  }
+  if (service === undefined) throw missing("service", "--service-type")
+  if (id === undefined) throw missing("id", "--service-name")
   return { service: checkedName("service", serviceNameSchema, service), id: checkedName("id", instanceIdSchema, id) }
-}
-
-function missing(argument: string, option: string, variable: string): MeshError {
-  return new MeshError("invalid_config", `missing required argument '${argument}', or option '${option}' (${variable})`)
 }
 
 /** The text, where it is a valid name; else `invalid_config`. */
 export function checkedName(what: string, schema: typeof serviceNameSchema, text: string): string {
   const parsed = schema.safeParse(text)
   if (parsed.success) return parsed.data
+  if (text === "") throw new MeshError("invalid_config", `the ${what} must not be empty`)
   throw new MeshError("invalid_config", `${JSON.stringify(text.slice(0, 80))} is no ${what}: ${parsed.error.issues[0]?.message ?? "it is malformed"}`)
 }

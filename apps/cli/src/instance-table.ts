@@ -28,7 +28,8 @@ export function byKey(a: InstanceKey, b: InstanceKey): number {
 const compare = (a: string, b: string) => (a < b ? -1 : a > b ? 1 : 0)
 
 function paint(table: string): string {
-  const at = table.indexOf("STANDING")
+  const at = table.split("\n", 1)[0]?.indexOf("STANDING") ?? -1
+  if (at === -1) return table
   const line = (text: string) => {
     const standing = /^[a-z]+/.exec(text.slice(at))?.[0] ?? ""
     const colour = Object.hasOwn(colours, standing) ? colours[standing as Standing] : undefined

@@ -25,6 +25,8 @@ it.each([
   [["discovery", "--prot", "1"], "Did you mean --port?"],
   [["discovry"], "Did you mean discovery?"],
   [["service", "lst"], "Did you mean list?"],
+  [["list"], "unknown command 'list'\n(Did you mean service list?)"],
+  [["rolling-restart", "--service", "x"], "Did you mean drill rolling-restart?"],
   [["discovery", "--port", "99999"], "'--port <port>' argument '99999' is invalid. It takes a port from 1 to 65535"],
   [["service", "list", "--format", "xml"], "Allowed choices are table, json"],
   [["service", "get", "orders"], "missing required argument 'id'"],

@@ -21,6 +21,8 @@ export async function runCli(args: readonly string[], context: CliContext): Prom
     const named = commandOf(commands, asked)
     const ready = await Promise.all((named === "mixed" ? commands : named === undefined ? [] : [named]).map(loaded))
     const program = createProgram(context, ready, (result) => (code = result))
+    const meant = named === undefined ? withoutGroup(asked[0] ?? "") : undefined
+    if (meant !== undefined) program.error(`error: unknown command '${asked[0]}'\n(Did you mean ${meant}?)`)
     await program.parseAsync(named === "mixed" ? optionsBehindCommand(ready, asked) : asked, { from: "user" })
     return code
   } catch (error) {
@@ -32,6 +34,11 @@ export async function runCli(args: readonly string[], context: CliContext): Prom
 function withoutHelpWord(args: readonly string[]): readonly string[] {
   const at = args[0] === "help" ? 0 : args[1] === "help" && Object.hasOwn(groups, args[0] ?? "") ? 1 : -1
   return at === -1 ? args : [...args.slice(0, at), ...args.slice(at + 1), "--help"]
+}
+
+/** The command of two words that is called by the second one alone, as `list` for `service list`. */
+function withoutGroup(word: string): string | undefined {
+  return commands.find(({ path }) => path.length > 1 && path.at(-1) === word)?.path.join(" ")
 }
 
 /** The program with every command, of which those that are `ready` can be called; `done` hears the exit code of the one that ran. */

@@ -58,6 +58,22 @@ it("counts steps that follow each other together, and those apart for themselves
   expect(context.written.stderr).toBe(`two…${gone}`)
 })
 
+it("a failure stands alone, whatever else is under way", async () => {
+  const { clock, context, wait } = terminal()
+  const long = withProgress(context, "all", () => wait(9000))
+  const failing = withProgress(context, "all", async () => {
+    await wait(2000)
+    throw new Error("no")
+  })
+  void failing.catch(() => {})
+  await pass(clock, 2000)
+  await expect(failing).rejects.toThrow("no")
+  expect(context.written.stderr).toBe(`all…${gone}`)
+  await pass(clock, 7000)
+  await long
+  expect(context.written.stderr).toBe(`all…${gone}`)
+})
+
 it("tells work at the same time once, and takes it back when the last of it fails", async () => {
   const { clock, context, wait } = terminal()
   const first = withProgress(context, "all", () => wait(1500))

@@ -34,11 +34,16 @@ export async function withProgress<T>(context: CliContext, what: string, work: (
     state.end = () => {
       timer.cancel()
       if (shown) stderr.write("\r\u001b[K")
+      shown = false
     }
   }
   state.running++
   try {
     return await work()
+  } catch (error) {
+    // It is told now, whatever else is still under way.
+    state.end()
+    throw error
   } finally {
     if (--state.running === 0) {
       state.endedAt = clock.monotonic()

@@ -57,6 +57,14 @@ it("every option has a variable of the mesh", () => {
   }
 })
 
+it("register reads every variable that Empusa's users have", () => {
+  const options = commands.find(({ path }) => path.join(" ") === "service register")?.options ?? []
+  const known = options.flatMap((option) => (option instanceof VariableOption ? option.variables : []))
+  const instance = ["TYPE", "NAME", "LOCATION", "TTL", "REFRESH_EVERY"].map((word) => `EMPUSA_SERVICE_${word}`)
+  const place = ["ETCD_ENDPOINT", "ETCD_PROTOCOL", "CA_BUNDLE", "TREE_ROOT"].map((word) => `EMPUSA_${word}`)
+  expect([...instance, ...place, "REQUESTS_CA_BUNDLE"].filter((name) => !known.includes(name))).toEqual([])
+})
+
 it("the program has every command of the list under its words", () => {
   const program = createProgram(fakeContext(), commands, () => {})
   for (const { path } of commands) {

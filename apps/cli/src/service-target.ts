@@ -79,7 +79,9 @@ export async function openTarget(context: CliContext, options: TargetOptions): P
     import("./etcd/etcd-services.ts"),
     import("./etcd/tree.ts"),
   ])
-  const ca = options.caBundle === undefined ? {} : { ca: readCaBundle(options.caBundle) }
+  // REQUESTS_CA_BUNDLE is there for others too, and need not exist where nothing is encrypted.
+  const encrypted = endpoints.some(({ protocol = options.etcdProtocol }) => protocol === "https")
+  const ca = options.caBundle === undefined || !encrypted ? {} : { ca: readCaBundle(options.caBundle) }
   const { clock } = context
   const asking = `asking etcd at ${endpoints.map(endpointText).join(", ")}`
   const told = <T>(call: () => Promise<T>) => withProgress(context, asking, call)

@@ -23,8 +23,19 @@ it.each([30, 24, 20, 17])("fits into %i columns", (width) => {
   expect(table).toContain("…")
 })
 
-it("gives up shrinking where columns would lose their meaning", () => {
-  expect(formatTable(columns, [["a-long-name", "22", "a long reason"]], 3)).toBe("NAME  N   WHY\na-l…  22  a lo…\n")
+it("leaves columns out at the right end where cutting is not enough, and shows that it did", () => {
+  const row: [string, string, string][] = [["a-long-name", "22", "a long reason"]]
+  expect(formatTable(columns, row, 15)).toBe("NAME  N   WHY\na-l…  22  a lo…\n")
+  expect(formatTable(columns, row, 14)).toBe("NAME     N   …\na-long…  22\n")
+  expect(formatTable(columns, row, 10)).toBe("NAME     …\na-long…\n")
+})
+
+it.each([1, 2, 3, 7, 8, 11, 12, 40])("no line is longer than %i columns", (width) => {
+  const wide = [{ title: "ONE", text: () => "x".repeat(90) }, ...columns] as Column<[string, string, string]>[]
+  for (const shown of [columns, wide]) {
+    const lines = formatTable(shown, [["a-long-name", "22", "a long reason that takes space"]], width).split("\n")
+    for (const line of lines) expect(line.length).toBeLessThanOrEqual(Math.max(width, 4))
+  }
 })
 
 it("never hands control characters to the terminal", () => {

@@ -351,7 +351,7 @@ it.each(["nowhere", "127.0.0.1", "h:0", "h:99999", ":2379", "ftp://h:1", "http:/
 
 it.each([
   [["list"], "missing required option '--tree-root' (EMPUSA_TREE_ROOT"],
-  [["list", "--tree-root", "/t", "--ca-bundle", "/nowhere.pem"], "the CA bundle /nowhere.pem does not exist"],
+  [["list", "--tree-root", "/t", "--etcd-protocol", "https", "--ca-bundle", "/nowhere.pem"], "the CA bundle /nowhere.pem does not exist"],
   [["list", "--tree-root", "/t", "--etcd-protocol", "ftp"], "Allowed choices are http, https"],
   [["list", "--server", "http://h:1"], "cannot be used with option"],
   [["register", "--tree-root", "/t", ...named("a/b", "n", "h:1")], '"a/b" is no service'],
@@ -364,6 +364,13 @@ it.each([
   const { code, stdout, stderr } = await run(["service", ...args, "--etcd-endpoint", "127.0.0.1:1"])
   expect([code, stdout]).toEqual([2, ""])
   expect(stderr).toContain(message)
+})
+
+it("a CA bundle that others use is not read where nothing is encrypted", async () => {
+  const env = { REQUESTS_CA_BUNDLE: "/nowhere.pem" }
+  const list = (endpoint: string) => run(["service", "list", "--tree-root", "/t", "--etcd-endpoint", endpoint], { env })
+  expect(await list("127.0.0.1:1")).toMatchObject({ code: 1, stderr: "meshwork: no etcd at 127.0.0.1:1: ECONNREFUSED\n" })
+  expect(await list("127.0.0.1:1,https://127.0.0.1:1")).toMatchObject({ code: 2, stderr: expect.stringContaining("/nowhere.pem does not exist") })
 })
 
 it("two variables that name different places are refused; an option decides", async () => {

@@ -92,7 +92,7 @@ it("leaves a kept registration to its ttl where that is asked for", async () => 
 const named = ["--service-type", "t", "--service-name", "n", "--service-location", "h:1"]
 
 it.each([
-  [["register", ...named.slice(2)], "missing required argument 'service', or option '--service-type' (EMPUSA_SERVICE_TYPE)"],
+  [["register", ...named.slice(2)], "missing required option '--service-type' (EMPUSA_SERVICE_TYPE)"],
   [["register", ...named.slice(0, 2)], "'--service-name' (EMPUSA_SERVICE_NAME)"],
   [["register", ...named.slice(0, 4)], "missing required option '--service-location' (EMPUSA_SERVICE_LOCATION)"],
   [["register", ...named.slice(0, 4), "--service-location", "nowhere"], 'the location "nowhere" is not in HOST:PORT format'],
