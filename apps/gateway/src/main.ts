@@ -47,6 +47,7 @@ export async function runGateway(options: RunGatewayOptions): Promise<RunningGat
   const { clock = systemClock, random = systemRandom, dataDirectory = ".meshwork", env = process.env } = options
   const { host, port, adminPort, connectTimeoutMs, maxInFlight, maxConnections, trustedProxies, meshPeers, statsPath, rootAnswer, noRouteMembers } =
     options.gateway
+  const { adminHost } = options.gateway
   const logger = options.log ?? pino({ name: "gateway", timestamp: pino.stdTimeFunctions.isoTime }, pino.destination({ dest: 2, sync: true }))
   const log = (level: "info" | "warn" | "error", message: string): void => logger[level](message)
 
@@ -93,7 +94,7 @@ export async function runGateway(options: RunGatewayOptions): Promise<RunningGat
 
   try {
     // The admin port first: whoever watches it sees the data port come up, and a taken one costs no request.
-    await admin.listen({ host: "127.0.0.1", port: adminPort }).catch((error: NodeJS.ErrnoException) => {
+    await admin.listen({ host: adminHost, port: adminPort }).catch((error: NodeJS.ErrnoException) => {
       const why = error.code === "EADDRINUSE" ? "is taken" : `cannot be listened on (${error.code ?? error.message})`
       throw new MeshError("invalid_config", `port ${adminPort} for the admin API ${why}: choose another one with --admin-port or gateway.adminPort`, {
         cause: error,
@@ -119,8 +120,8 @@ export async function runGateway(options: RunGatewayOptions): Promise<RunningGat
       const { token } = options
       reporter = startReporting({ gateway, name, urls: options.gateway.discovery, clock, random, log, ...(token === undefined ? {} : { token }) })
     }
-    const adminUrl = `http://127.0.0.1:${(admin.server.address() as AddressInfo).port}`
-    const url = `http://${formatHostPort(host === "0.0.0.0" || host === "::" ? "127.0.0.1" : host, listening.port)}`
+    const adminUrl = `http://${formatHostPort(within(adminHost), (admin.server.address() as AddressInfo).port)}`
+    const url = `http://${formatHostPort(within(host), listening.port)}`
     logger.info(
       { ...(options.gateway.name === undefined ? {} : { gateway: options.gateway.name }), url, adminUrl, routes: options.routes.length },
       "gateway listens",
@@ -135,6 +136,11 @@ export async function runGateway(options: RunGatewayOptions): Promise<RunningGat
 /** What a gateway with this configuration would do with a request, as far as that can be told without running it: `instances` is null. */
 export function explainConfig(config: MeshConfig, request: ExplainedRequest): Explanation {
   return explain(compileRoutes(config.routes.map((route) => routeSettings(route, config))), request)
+}
+
+/** Where this machine reaches what is bound to an address. */
+function within(host: string): string {
+  return host === "0.0.0.0" || host === "::" ? "127.0.0.1" : host
 }
 
 function labelRoute(config: MeshConfig): (route: { pathPrefix: string; service: string }) => RouteSettings {
