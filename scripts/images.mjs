@@ -1,7 +1,7 @@
 // `npm run images`: lays out what `pnpm deploy` makes of each app, and builds the images meshwork/APP of it.
 //   npm run images -- --local        on a base made of this machine's Node, with etcd and Prometheus from its packages, without any registry
 //   npm run images -- --layout       lays out only, for `docker compose build` or another builder
-import { chmodSync, cpSync, mkdirSync, readFileSync, rmSync } from "node:fs"
+import { chmodSync, mkdirSync, readFileSync, rmSync } from "node:fs"
 import { join } from "node:path"
 import { parseArgs } from "node:util"
 import { spawnSync } from "node:child_process"
@@ -25,7 +25,7 @@ export function layOut() {
   const first = {}
   for (const [app, name] of Object.entries(apps)) {
     // Copies of one tree, so that the images share a layer.
-    if (first[name] !== undefined) cpSync(first[name], join(out, app), { recursive: true, verbatimSymlinks: true, preserveTimestamps: true })
+    if (first[name] !== undefined) command("cp", ["-Rp", ...(process.platform === "linux" ? ["-l"] : []), first[name], join(out, app)], "inherit")
     else {
       first[name] = join(out, app)
       const flags = ["--config.inject-workspace-packages=true", "--filter", name, "--prod", "--offline", "deploy", first[name]]

@@ -11,5 +11,5 @@ if (app === "orders" || app === "payment") {
   await import(`../dist/${app}.js`)
 } else {
   if (app !== "cli") process.argv.splice(2, 0, app)
-  await import("../bin/meshwork.js")
+  await import(new URL("../bin/meshwork.js", import.meta.url))
 }
