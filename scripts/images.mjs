@@ -25,7 +25,7 @@ export function layOut() {
   const first = {}
   for (const [app, name] of Object.entries(apps)) {
     // Copies of one tree, so that the images share a layer.
-    if (first[name] !== undefined) command("cp", ["-Rp", ...(process.platform === "linux" ? ["-l"] : []), first[name], join(out, app)], "inherit")
+    if (first[name] !== undefined) command("cp", ["-RPp", ...(process.platform === "linux" ? ["-l"] : []), first[name], join(out, app)], "inherit")
     else {
       first[name] = join(out, app)
       const flags = ["--config.inject-workspace-packages=true", "--filter", name, "--prod", "--offline", "deploy", first[name]]
