@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process"
-import { readdirSync, readFileSync, writeFileSync } from "node:fs"
+import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { promisify } from "node:util"
 import { expect, it } from "vitest"
@@ -64,7 +64,6 @@ it("every package, packed, installs into an empty project and works on Node 22, 
     join(project, "all.mjs"),
     `${subpaths.map((path) => `if (Object.keys(await import(${JSON.stringify(path)})).length === 0) throw new Error(${JSON.stringify(path)})`).join("\n")}\nconsole.log("all", process.version)\n`,
   )
-  writeFileSync(join(project, "meshwork.yaml"), "services: { a: { instances: [127.0.0.1:1] } }\nroutes: [{ pathPrefix: /, service: a }]\n")
   // What the READMEs that were shipped say, as a reader would copy it. Those that promise no output are tried in the unit tests.
   const examples = published.flatMap(({ manifest: { name } }) =>
     readmeExamples(readFileSync(join(project, "node_modules", name, "README.md"), "utf8"))
@@ -74,11 +73,15 @@ it("every package, packed, installs into an empty project and works on Node 22, 
   expect(examples.length).toBeGreaterThanOrEqual(10)
   for (const version of [22, 24, 26]) {
     const node = join(project, `node_modules/node-${version}/bin/node`)
-    for (const { code, prints, file } of examples) {
-      writeFileSync(join(project, file), onPorts(code, await freePorts(4)))
+    // Nothing is kept from the version before.
+    rmSync(join(project, ".meshwork"), { recursive: true, force: true })
+    for (const { file, ...example } of examples) {
+      const { code, prints } = onPorts(example, await freePorts(4))
+      writeFileSync(join(project, file), code)
       const { stdout } = await run(node, [file], { cwd: project, timeout: 30_000 })
       expect(stdout.trimEnd().split("\n"), `${file} on Node ${version}`).toEqual(prints)
     }
+    writeFileSync(join(project, "meshwork.yaml"), "services: { a: { instances: [127.0.0.1:1] } }\nroutes: [{ pathPrefix: /, service: a }]\n")
     const meshwork = join(project, "node_modules/@meshwork/cli/bin/meshwork.js")
     expect((await run(node, ["all.mjs"], { cwd: project })).stdout).toMatch(new RegExp(`^all v${version}\\.`))
     expect((await run(node, [meshwork, "--version"], { cwd: project })).stdout.trim()).toBe(published[0]?.manifest.version)

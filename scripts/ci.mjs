@@ -5,8 +5,16 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 
 const scratch = mkdtempSync(join(tmpdir(), "meshwork-ci-"))
+// The same on every Node: what they try runs in processes of its own.
+const others = ["packages/storage/{etcd,dynamodb}/**", "**/real-{docker,prometheus}.test.ts"]
 const jobs = [
   { name: "unit and integration tests", script: "test", counts: fromVitest },
+  ...[22, 26].map((version) => ({
+    name: `unit tests on Node ${version}`,
+    script: "test:on",
+    args: [String(version), ...others.flatMap((files) => ["--exclude", files])],
+    counts: fromVitest,
+  })),
   { name: "checks", script: "check", counts: fromSteps },
   { name: "end-to-end tests", script: "e2e", counts: fromVitest },
 ]
@@ -36,15 +44,15 @@ function npm(script, args, stdio) {
   })
 }
 
-function fromVitest({ script }) {
-  const report = join(scratch, `${script}.json`)
-  const { status } = npm(script, ["--reporter=dot", "--reporter=json", `--outputFile.json=${report}`], "inherit")
+function fromVitest({ name, script, args = [] }) {
+  const report = join(scratch, `${name}.json`)
+  const { status } = npm(script, [...args, "--reporter=dot", "--reporter=json", `--outputFile.json=${report}`], "inherit")
   let counts = { passed: 0, failed: 0, skipped: 0 }
   try {
     const json = JSON.parse(readFileSync(report, "utf8"))
     counts = { passed: json.numPassedTests, failed: json.numFailedTests, skipped: json.numPendingTests + json.numTodoTests }
   } catch (error) {
-    process.stdout.write(`no report of ${script}: ${error.message}\n`)
+    process.stdout.write(`no report of ${name}: ${error.message}\n`)
   }
   // A file that does not load, or an unhandled rejection, fails the run without failing a test.
   if (status !== 0 && counts.failed === 0) counts.failed = 1

@@ -4,4 +4,4 @@ export interface ReadmeExample {
   prints: string[]
 }
 export function readmeExamples(text: string): ReadmeExample[]
-export function onPorts(code: string, ports: readonly number[]): string
+export function onPorts(example: ReadmeExample, ports: readonly number[]): ReadmeExample

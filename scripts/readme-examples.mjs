@@ -10,7 +10,8 @@ export function readmeExamples(text) {
 }
 
 /** The same example on other ports than those a reader would use; each of `ports` is used once. */
-export function onPorts(code, ports) {
-  const found = [...new Set([...code.matchAll(/\b(?:port: |listen\(|127\.0\.0\.1:)(8\d{3}|3000)\b/g)].map(([, port]) => port))]
-  return found.reduce((text, port, index) => text.replaceAll(port, String(ports[index])), code)
+export function onPorts({ code, prints }, ports) {
+  const found = [...new Set([...code.matchAll(/\b(?:port: |listen\(|127\.0\.0\.1(?::|%3A))(8\d{3}|3000)\b/g)].map(([, port]) => port))]
+  const replaced = (text) => found.reduce((changed, port, index) => changed.replaceAll(port, String(ports[index])), text)
+  return { code: replaced(code), prints: prints.map(replaced) }
 }

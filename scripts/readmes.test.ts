@@ -22,12 +22,13 @@ it("every package that is imported shows how", () => {
   expect(packages.map(({ name }) => name).filter((name) => !shown.has(name))).toEqual(["@meshwork/cli"])
 })
 
-it.each(runnable)("example $number of $name runs and prints what it promises", async ({ code, prints }) => {
+it.each(runnable)("example $number of $name runs and prints what it promises", async (example) => {
   const project = mkdtempSync(join(tmpdir(), "meshwork-readme-"))
   onTestFinished(() => rmSync(project, { recursive: true, force: true }))
   mkdirSync(join(project, "node_modules/@meshwork"), { recursive: true })
   for (const { room, name } of packages) symlinkSync(room, join(project, "node_modules", name))
-  writeFileSync(join(project, "example.mjs"), onPorts(code, await freePorts(4)))
+  const { code, prints } = onPorts(example, await freePorts(4))
+  writeFileSync(join(project, "example.mjs"), code)
   const child = spawn(process.execPath, ["example.mjs"], { cwd: project, env: { ...process.env, DOCKER_HOST: "unix:///nowhere/docker.sock" } })
   onTestFinished(() => void child.kill("SIGKILL"))
   let stdout = ""

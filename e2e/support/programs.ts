@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process"
-import { mkdtempSync, rmSync } from "node:fs"
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { createServer, type AddressInfo } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -43,6 +43,17 @@ export async function freePorts<const N extends number>(count: N): Promise<numbe
   return ports as number[] & { length: N }
 }
 
+/** When the test fails, prints what a process said, and leaves it as a file under `.artefacts/` for whoever looks later. */
+export function keepLog(title: string, log: () => string): void {
+  onTestFailed(({ task }) => {
+    const said = log()
+    process.stderr.write(`--- ${title}\n${said}\n`)
+    const folder = join(root, ".artefacts", task.name.replace(/[^\w.-]+/g, "-").slice(0, 80))
+    mkdirSync(folder, { recursive: true })
+    writeFileSync(join(folder, `${title.replace(/[^\w.-]+/g, "-")}.log`), said)
+  })
+}
+
 /** Starts a program; it ends with the test, and prints what it said when the test fails. */
 export function launch(title: string, command: string, args: readonly string[], options: LaunchOptions = {}): Program {
   const child: ChildProcess = spawn(command, args, {
@@ -58,9 +69,7 @@ export function launch(title: string, command: string, args: readonly string[], 
     child.on("error", (error) => resolve(error.message))
     child.on("close", (code, signal) => resolve(code ?? signal ?? "unknown"))
   })
-  onTestFailed(() => {
-    process.stderr.write(`--- ${title} (pid ${child.pid})\n${stdout}${stderr}\n`)
-  })
+  keepLog(`${title} (pid ${child.pid})`, () => `${stdout}${stderr}`)
   onTestFinished(async () => {
     if (child.exitCode !== null || child.signalCode !== null) return
     child.kill("SIGTERM")

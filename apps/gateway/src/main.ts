@@ -56,7 +56,7 @@ const firstAnswerMs = 2000
 /** Starts a gateway as its configuration says; resolves when both ports are listened on. `invalid_config` names a port that is taken. */
 export async function runGateway(options: RunGatewayOptions): Promise<RunningGateway> {
   const { clock = systemClock, random = systemRandom, dataDirectory = ".meshwork", env = process.env } = options
-  const { host, port, adminPort, tls, upstreamTls } = options.gateway
+  const { host, port, adminHost, adminPort, tls, upstreamTls } = options.gateway
   const logger = options.log ?? pino({ name: "gateway", timestamp: pino.stdTimeFunctions.isoTime }, pino.destination({ dest: 2, sync: true }))
   const log = (level: "info" | "warn" | "error", message: string): void => logger[level](message)
 
@@ -102,7 +102,7 @@ export async function runGateway(options: RunGatewayOptions): Promise<RunningGat
 
   try {
     // The admin port first: whoever watches it sees the data port come up, and a taken one costs no request.
-    await admin.listen({ host: "127.0.0.1", port: adminPort }).catch((error: NodeJS.ErrnoException) => {
+    await admin.listen({ host: adminHost, port: adminPort }).catch((error: NodeJS.ErrnoException) => {
       const why = error.code === "EADDRINUSE" ? "is taken" : `cannot be listened on (${error.code ?? error.message})`
       throw new MeshError("invalid_config", `port ${adminPort} for the admin API ${why}: choose another one with --admin-port or gateway.adminPort`, {
         cause: error,
@@ -129,9 +129,9 @@ export async function runGateway(options: RunGatewayOptions): Promise<RunningGat
       const { token } = options
       reporter = startReporting({ gateway, name, urls: options.gateway.discovery, clock, random, log, ...(token === undefined ? {} : { token }) })
     }
-    const adminUrl = `http://127.0.0.1:${(admin.server.address() as AddressInfo).port}`
+    const adminUrl = `http://${formatHostPort(within(adminHost), (admin.server.address() as AddressInfo).port)}`
     const scheme = pair === undefined ? "http" : "https"
-    const url = `${scheme}://${formatHostPort(host === "0.0.0.0" || host === "::" ? "127.0.0.1" : host, listening.port)}`
+    const url = `${scheme}://${formatHostPort(within(host), listening.port)}`
     const { name } = options.gateway
     const told = { ...(name === undefined ? {} : { gateway: name }), ...(pair === undefined ? {} : { certificateValidUntil: validity(pair.cert) }) }
     logger.info({ ...told, url, adminUrl, routes: options.routes.length }, "gateway listens")
@@ -146,4 +146,9 @@ export async function runGateway(options: RunGatewayOptions): Promise<RunningGat
 /** What a gateway with this configuration would do with a request, as far as that can be told without running it: `instances` is null. */
 export function explainConfig(config: MeshConfig, request: ExplainedRequest): Explanation {
   return explain(compileRoutes(routesOf(config)), request, { settings: gatewaySettings(config) })
+}
+
+/** Where this machine reaches what is bound to an address. */
+function within(host: string): string {
+  return host === "0.0.0.0" || host === "::" ? "127.0.0.1" : host
 }

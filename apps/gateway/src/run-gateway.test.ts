@@ -177,3 +177,10 @@ it("a taken admin port is named with its option, and nothing stays open", async 
     message: expect.stringMatching(new RegExp(`${port}.*--admin-port`)),
   })
 })
+
+it("binds the admin API where it is told to, and nowhere else", async () => {
+  const { adminUrl } = await running({}, { adminHost: "127.0.0.2" })
+  expect(new URL(adminUrl).hostname).toBe("127.0.0.2")
+  expect(await json(`${adminUrl}/health`)).toEqual({ status: "Gateway running" })
+  await expect(fetch(adminUrl.replace("127.0.0.2", "127.0.0.1"))).rejects.toThrow()
+})

@@ -2,14 +2,20 @@
 import type { AddressInfo } from "node:net"
 import { createMesh, currentContext } from "@meshwork/client-sdk"
 import { meshContext } from "@meshwork/client-sdk/fastify"
+import { createMetrics } from "@meshwork/client-sdk/metrics"
 import fastify from "fastify"
+import { Registry } from "prom-client"
 
-const mesh = createMesh({ discovery: process.env.MESHWORK_SERVER ?? "http://127.0.0.1:8008", serviceName: "orders" })
+const { MESHWORK_SERVER = "http://127.0.0.1:8008", HOST: host = "127.0.0.1", PORT = "0" } = process.env
+const registry = new Registry()
+const metrics = createMetrics({ registry })
+const mesh = createMesh({ discovery: MESHWORK_SERVER, serviceName: "orders", observer: metrics.client })
 const payment = mesh.client("payment")
 const app = fastify()
-await app.register(meshContext())
+await app.register(meshContext({ observer: metrics.server }))
 
 app.get("/health", () => ({ status: "ok" }))
+app.get("/metrics", async (_request, reply) => reply.type(registry.contentType).send(await registry.metrics()))
 
 app.get<{ Params: { id: string } }>("/api/orders/:id", async (request, reply) => {
   const order = Number(request.params.id)
@@ -26,13 +32,13 @@ app.get<{ Params: { id: string } }>("/api/orders/:id", async (request, reply) =>
   }
 })
 
-await app.listen({ host: "127.0.0.1", port: Number(process.env.PORT ?? 0) })
+await app.listen({ host, port: Number(PORT) })
 const { port } = app.server.address() as AddressInfo
-const instance = `orders on 127.0.0.1:${port}`
+const instance = `orders on ${host}:${port}`
 
 await mesh.register({
   service: "orders",
-  host: "127.0.0.1",
+  host,
   port,
   ttlSeconds: 10,
   check: { method: "http", path: "/health", frequencySeconds: 2, timeoutSeconds: 1 },

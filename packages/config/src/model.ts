@@ -62,6 +62,8 @@ const gatewaySchema = z.strictObject({
   /** 0 takes a free one. */
   port: bindPort.default(8080),
   adminPort: bindPort.default(8009),
+  /** Address the admin API is bound to: it only tells, but tells everything. */
+  adminHost: z.string().default("127.0.0.1"),
   /** URLs of discovery servers, each without a trailing slash; empty = none is asked. */
   discovery: z.array(z.string()).default(["http://127.0.0.1:8008"]),
   /** Whether these servers run on the same file, and so know its services too. */

@@ -11,6 +11,7 @@ interface GatewayOptions {
   host?: string
   port?: number
   adminPort?: number
+  adminHost?: string
   discovery?: string[]
   docker?: boolean
   tokenFile?: string
@@ -23,6 +24,7 @@ export const gatewayCommand: CommandDefinition = command<GatewayOptions>({
     textOption("--host <host>", "MESHWORK_GATEWAY_HOST", "address to bind (default 127.0.0.1)"),
     portOption("--port", "MESHWORK_GATEWAY_PORT", "port for requests (default 8080)"),
     portOption("--admin-port", "MESHWORK_ADMIN_PORT", "port of the admin API (default 8009)"),
+    textOption("--admin-host <host>", "MESHWORK_ADMIN_HOST", "address the admin API binds (default 127.0.0.1)"),
     textOption("--discovery <urls>", "MESHWORK_DISCOVERY", "discovery servers, separated by commas (default http://127.0.0.1:8008)").argParser(
       parseUrls,
     ),

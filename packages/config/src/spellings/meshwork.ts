@@ -82,6 +82,7 @@ export const gatewaySection = mapping({
   host: optional(bindHost),
   port: optional(listenPort),
   adminPort: optional(listenPort),
+  adminHost: optional(bindHost),
   discovery: optional(z.array(serverUrl)),
   docker: optional(docker),
   connectTimeout: optional(duration(1, 60_000)),
