@@ -17,6 +17,7 @@ const jobs = [
   })),
   { name: "checks", script: "check", counts: fromSteps },
   { name: "end-to-end tests", script: "e2e", counts: fromVitest },
+  { name: "soak", script: "soak", args: ["60"], counts: fromExit },
 ]
 
 let passed = 0
@@ -42,6 +43,10 @@ function npm(script, args, stdio) {
     maxBuffer: 2 ** 28,
     env: { ...process.env, CI: "true", NO_COLOR: "1" },
   })
+}
+
+function fromExit({ script, args }) {
+  return npm(script, args, "inherit").status === 0 ? { passed: 1, failed: 0, skipped: 0 } : { passed: 0, failed: 1, skipped: 0 }
 }
 
 function fromVitest({ name, script, args = [] }) {
