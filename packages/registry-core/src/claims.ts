@@ -3,8 +3,11 @@ import type { Division } from "./division.ts"
 import type { RegistryState } from "./registry-state.ts"
 import type { Entry } from "./service-view.ts"
 
-/** How long the store may take to make this server a keeper before instances are sent elsewhere, ms. */
-const patienceMs = 1000
+/** How long the store may take to make this server a keeper before instances are sent elsewhere, ms; less for short leases. */
+const longestPatienceMs = 1000
+const patienceShare = 1 / 12
+/** How long the store may say nothing before instances that others keep are sent elsewhere, ms. */
+const longestSilenceMs = 3000
 
 export interface ClaimsOptions {
   state: RegistryState
@@ -15,6 +18,8 @@ export interface ClaimsOptions {
   now: () => number
   /** Whether the store is reached. */
   reached: () => boolean
+  /** How long the store has said nothing, ms. */
+  silenceMs: () => number
   /** Makes this server the keeper unless somebody else became it meanwhile. Never rejects. */
   claim: (entry: Entry) => Promise<void>
 }
@@ -42,12 +47,17 @@ export class Claims {
     const askedAt = this.#pending.get(text)?.askedAt
     this.#pending.set(text, { key: { service, id }, heardAt: now(), ...(askedAt === undefined ? {} : { askedAt }) })
     this.#attempt(text)
-    return askedAt === undefined || now() - askedAt < patienceMs || !this.#pending.has(text)
+    if (!this.#pending.has(text)) return true
+    if (this.#options.silenceMs() > longestSilenceMs) return false
+    return askedAt === undefined || now() - askedAt < Math.min(longestPatienceMs, ttlSeconds * 1000 * patienceShare)
   }
 
-  /** Forgets who waits: they are heard again soon, and who kept them meanwhile was not known here. */
-  clear(): void {
-    this.#pending.clear()
+  /** Forgets who waited while the store was away, but for those heard just now: who kept the others meanwhile was not known here. */
+  forgetOld(): void {
+    for (const [text, { key, heardAt }] of this.#pending) {
+      const ttlSeconds = this.#options.state.entry(key)?.record.ttlSeconds ?? 0
+      if (this.#options.now() - heardAt > ttlSeconds * 250) this.#pending.delete(text)
+    }
   }
 
   /** Takes over what is due; to be called about twice a second. */

@@ -47,6 +47,9 @@ export async function createRegistry(options: RegistryOptions): Promise<Registry
   return registry
 }
 
+/** How long the store may say nothing before no lease is ended, because others may have heard an instance and could not say so, ms. */
+const longestSilenceMs = 2000
+
 class StoredRegistry implements Registry {
   readonly #options: RegistryOptions
   readonly #limits: Required<RegistryLimits>
@@ -92,6 +95,7 @@ class StoredRegistry implements Registry {
       self: server.id,
       now: () => this.#leases.now(),
       reached: () => this.#feed?.staleForMs === undefined,
+      silenceMs: () => this.#feed?.silenceMs ?? 0,
       claim: (entry) => this.#claim(entry),
     })
     this.#keeper = new LeaseKeeper({
@@ -101,7 +105,9 @@ class StoredRegistry implements Registry {
       probeSuspect: options.probeSuspect,
       remove: (entry, why, renewedAt) => this.#end(entry, why, renewedAt),
       suspect: (entry, suspicion, renewedAt) => this.#hold(entry, suspicion, renewedAt),
-      ...(shared ? {} : { touch: (entry) => this.#changes.touch(entry), signOfLife: () => this.#changes.signOfLife() }),
+      ...(shared
+        ? { silenceMs: () => this.#feed?.silenceMs ?? 0 }
+        : { touch: (entry) => this.#changes.touch(entry), signOfLife: () => this.#changes.signOfLife() }),
       deciding: () => this.#isDeciding(),
       ticked: () => this.#claims.tick(),
     })
@@ -114,6 +120,7 @@ class StoredRegistry implements Registry {
         news: (news) => this.#told(news),
         servers: (servers) => this.#divide(servers),
         reached: (staleSince) => this.#reached(staleSince),
+        resumed: () => this.#state.spare(),
         log: (level, message, fields) => this.#log(level, message, fields),
       },
       opened,
@@ -339,6 +346,7 @@ class StoredRegistry implements Registry {
     entry.renewedAt = this.#leases.now()
     entry.renewedWall = this.#options.clock.now()
     delete entry.countedSince
+    delete entry.notBefore
     this.#keeper.renewed(entry)
   }
 
@@ -388,7 +396,7 @@ class StoredRegistry implements Registry {
   #reached(staleSince: number | undefined): void {
     // Heartbeats may have gone elsewhere meanwhile, and who heard them may be a moment behind.
     if (staleSince === undefined) {
-      this.#claims.clear()
+      this.#claims.forgetOld()
       this.#state.renewAll("the storage was reached again")
     }
     this.#hub.stale(staleSince)
@@ -431,7 +439,7 @@ class StoredRegistry implements Registry {
 
   /** Whether this server may end leases now, and knows which ones. */
   #isDeciding(): boolean {
-    return this.#feed?.staleForMs === undefined && this.#division.announced
+    return (this.#feed?.silenceMs ?? 0) < longestSilenceMs && this.#division.announced
   }
 
   #expiresAt(entry: Entry): number | null {

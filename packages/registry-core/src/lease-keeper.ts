@@ -7,6 +7,7 @@ import { SuspectProber } from "./suspect-prober.ts"
 
 const tickMs = 500
 const signOfLifeMs = 4000
+const nobody: ReadonlySet<string> = new Set()
 
 export interface LeaseKeeperOptions {
   clock: Clock
@@ -21,6 +22,8 @@ export interface LeaseKeeperOptions {
   touch?: (entry: Entry) => Promise<boolean>
   /** Whether this server may end leases now, and knows which ones. */
   deciding(): boolean
+  /** How old this server's knowledge of what others heard is, ms. Absent where there are no others. */
+  silenceMs?: () => number
   /** Tells the storage that this server lives. Absent where servers announce themselves. */
   signOfLife?: () => void
   /** Called twice a second. */
@@ -97,11 +100,14 @@ export class LeaseKeeper {
     return ttlSeconds > 0 && entry.renewedAt + ttlSeconds * 1000 < now
   }
 
-  /** Ids of a service that a read at `now` must leave out: those that the next tick removes. */
+  /**
+   * Ids of a service that a read at `now` must leave out: those that the next tick removes. Where another server may have heard them since the store
+   * last told of everything, that is waited for.
+   */
   over(view: ServiceView, now: number): ReadonlySet<string> {
-    return new Set(
-      view.nextDueAt < now && this.#options.deciding() ? decideExpiry(this.#leases(view), this.#ranOutLately(view, now), now).expire : [],
-    )
+    const known = now - (this.#options.silenceMs?.() ?? 0)
+    if (view.nextDueAt >= known || !this.#options.deciding()) return nobody
+    return new Set(decideExpiry(this.#leases(view), this.#ranOutLately(view, known), known).expire)
   }
 
   #arm(): void {
@@ -174,6 +180,7 @@ export class LeaseKeeper {
     const { ttlSeconds, suspect, id } = entry.record
     const lease: LeaseView = { id, ttlMs: ttlSeconds * 1000, renewedAt: entry.renewedAt }
     if (!entry.kept) lease.foreign = true
+    if (entry.notBefore !== undefined) lease.notBefore = entry.notBefore
     if (suspect) lease.suspectUntil = entry.heldUntil ??= this.#options.leases.now() + this.#heldFor(suspect)
     return lease
   }

@@ -167,6 +167,15 @@ export class RegistryState {
     }
   }
 
+  /** Gives every lease kept here half a ttl more, once until it is renewed: whoever heard the instance elsewhere could not say so. */
+  spare(): void {
+    const now = this.#leases.now()
+    for (const view of this.#views.values()) {
+      for (const entry of view.entries.values()) if (entry.kept) entry.notBefore ??= now + entry.record.ttlSeconds * 500
+      view.nextDueAt = Number.NEGATIVE_INFINITY
+    }
+  }
+
   #place(stored: StoredRecord, revision: number): Entry {
     const { record } = stored
     let view = this.#views.get(record.service)
@@ -190,6 +199,7 @@ export class RegistryState {
       kept,
       keeperSince: sameKeeper ? before.keeperSince : now,
       ...(fallen ? { countedSince: becameKeeper } : before?.countedSince === undefined ? {} : { countedSince: before.countedSince }),
+      ...(before?.notBefore === undefined || fallen ? {} : { notBefore: before.notBefore }),
       // A verdict about a suspect does not begin its time anew.
       ...(before?.heldUntil === undefined || record.suspect === undefined ? {} : { heldUntil: before.heldUntil }),
       ...(before?.load === undefined || before.record.boot !== record.boot ? {} : { load: before.load }),
@@ -219,4 +229,5 @@ export class RegistryState {
 function renew(entry: Entry, now: number, countedSince: string): void {
   entry.renewedAt = now
   entry.countedSince = countedSince
+  delete entry.notBefore
 }

@@ -17,6 +17,8 @@ export interface Entry {
   storedRenewal: number
   /** Lease-clock time until which a suspect is held. */
   heldUntil?: number
+  /** Lease-clock time before which its lease does not end, because others may have heard it and could not say so; once per lease. */
+  notBefore?: number
   /** Whether this server is the one to end its lease. */
   kept: boolean
   /** Time of the lease clock since when it has its present keeper. */

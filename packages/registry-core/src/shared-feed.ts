@@ -3,6 +3,7 @@ import type { ServerInfo, SharedStorage, StorageNews } from "./storage-port.ts"
 
 /** How long a server may not reach its store before its answers count as stale, ms. */
 export const staleAfterMs = 5000
+const pauseMs = 2000
 const lookEveryMs = 500
 const retryAfterMs = 2000
 
@@ -16,6 +17,8 @@ export interface SharedFeedOptions {
   servers: (servers: readonly ServerInfo[]) => void
   /** Called when the store is lost, with the Unix ms since when, and without when it is back and everything missed has been applied. */
   reached: (staleSince: number | undefined) => void
+  /** Called when the store says that everything was told, after it had said nothing for 2 s or more without being lost. */
+  resumed: () => void
   log: (level: "info" | "warn" | "error", message: string, fields?: Readonly<Record<string, unknown>>) => void
 }
 
@@ -49,9 +52,14 @@ export class SharedFeed {
     this.#confirmedWall = options.clock.now()
   }
 
+  /** How long ago the storage last confirmed that everything had been told, ms. */
+  get silenceMs(): number {
+    return this.#options.clock.monotonic() - this.#confirmedAt
+  }
+
   /** For how long the store has not been reached, ms; undefined while it is. */
   get staleForMs(): number | undefined {
-    const silence = this.#options.clock.monotonic() - this.#confirmedAt
+    const silence = this.silenceMs
     return this.#stale || silence > staleAfterMs ? silence : undefined
   }
 
@@ -113,9 +121,13 @@ export class SharedFeed {
     }
     if ("reset" in news || news.changes.length > 0) return
     const lost = this.staleForMs
+    const paused = this.silenceMs >= pauseMs
     this.#confirmedAt = this.#options.clock.monotonic()
     this.#confirmedWall = this.#options.clock.now()
-    if (lost === undefined) return
+    if (lost === undefined) {
+      if (paused) this.#options.resumed()
+      return
+    }
     this.#stale = false
     this.#options.log("info", `the storage ${this.#options.storage.name} is reached again after ${(lost / 1000).toFixed(1)} s`)
     this.#options.reached(undefined)

@@ -7,6 +7,8 @@ export interface LeaseView {
   /** 0 = never runs out. */
   ttlMs: number
   renewedAt: number
+  /** Set where others may have heard it and could not say so: the lease does not end before. */
+  notBefore?: number
   /** Set while the instance is held although its lease ran out: until when. */
   suspectUntil?: number
   /** Set where another server hears the instance: it is not decided about here, and counts as late only when that server doubts it. */
@@ -25,7 +27,7 @@ export interface ExpiryDecision {
 /** When a lease is over: for a suspect when both its own time and the time it is held for are up. */
 export function leaseEnd(lease: LeaseView): number {
   if (lease.ttlMs === 0) return Number.POSITIVE_INFINITY
-  return Math.max(lease.renewedAt + lease.ttlMs, lease.suspectUntil ?? Number.NEGATIVE_INFINITY)
+  return Math.max(lease.renewedAt + lease.ttlMs, lease.suspectUntil ?? Number.NEGATIVE_INFINITY, lease.notBefore ?? Number.NEGATIVE_INFINITY)
 }
 
 /**

@@ -5,6 +5,7 @@ import type { Cause, OpResult, ServerInfo, SharedStorage, StorageChange, Storage
 
 const confirmMs = 1000
 const callLimitMs = 3000
+const resendMs = 250
 const announcedMs = 10_000
 const tombstonesKept = 1000
 
@@ -16,6 +17,8 @@ export interface SharedLink extends SharedStorage {
   deaf: boolean
   /** While true nothing moves either way, as for a process that is stopped; what was on its way arrives afterwards. */
   paused: boolean
+  /** How long a commit is on its way before it is applied, ms. */
+  lagMs: number
 }
 
 /** A data set in memory that several servers use at once, on links that a test can cut; it can be compacted, emptied and restored. */
@@ -149,6 +152,7 @@ class MemoryLink implements SharedLink {
   #cut = false
   #paused = false
   deaf = false
+  lagMs = 0
 
   constructor(data: SharedData, clock: Clock) {
     this.#data = data
@@ -183,6 +187,7 @@ class MemoryLink implements SharedLink {
 
   async commit(ops: readonly StorageOp[]): Promise<OpResult[]> {
     if (this.#stop === undefined) throw new MeshError("storage_unavailable", "the storage is closed")
+    if (this.lagMs > 0) await sleep(this.#clock, this.lagMs)
     await this.#reach()
     const results = this.#data.commit(ops)
     await this.#awake()
@@ -197,7 +202,8 @@ class MemoryLink implements SharedLink {
         const news = this.#data.since(this.#position.epoch, this.#position.revision)
         this.#position = { epoch: this.#data.epoch, revision: "reset" in news ? news.reset.revision : news.revision }
         yield news
-        if (this.#position.epoch !== this.#data.epoch || this.#position.revision !== this.#data.revision) continue
+        // What was told is confirmed at once, so that a store with much to tell is not taken for a silent one.
+        if ("reset" in news || news.changes.length > 0) continue
       }
       await this.#data.next(this.#clock, over)
     }
@@ -234,8 +240,9 @@ class MemoryLink implements SharedLink {
       await this.#awake()
       throw new MeshError("storage_unavailable", "the shared memory was asked before a pause that was longer than it is waited for")
     }
+    // What is on its way when a link is mended gets through.
+    for (const limit = this.#clock.monotonic() + callLimitMs; this.#cut && this.#clock.monotonic() < limit; ) await sleep(this.#clock, resendMs)
     if (!this.#cut) return
-    await sleep(this.#clock, callLimitMs)
     throw new MeshError("storage_unavailable", "the shared memory does not answer")
   }
 
