@@ -29,9 +29,9 @@ export const storageKinds: readonly StorageKind[] = [
   {
     spelling: "etcd://HOST:PORT/TREE",
     pattern: /^etcd:(.*)$/,
-    create: async (place) => {
+    create: async (place, notice) => {
       const { createEtcdStorage, parseEtcdSpecification } = await loaded("etcd", () => import("@meshwork/storage-etcd"))
-      return createEtcdStorage(parseEtcdSpecification(place))
+      return createEtcdStorage({ ...parseEtcdSpecification(place), log: notice })
     },
   },
   {
