@@ -19,7 +19,7 @@ export interface LeaseKeeperOptions {
   /** Holds an instance as suspect unless it was heard since `renewedAt`. Never rejects. */
   suspect(entry: Entry, suspicion: Suspicion, renewedAt: number): Promise<void>
   /** Tells the storage when an instance was last heard; whether it took it. Never rejects. */
-  tell(entry: Entry): Promise<boolean>
+  tell: (entry: Entry) => Promise<boolean>
   /** Whether several servers share the storage, so that it is told of long leases only. */
   shared?: boolean
   /** Whether this server may end leases now, and knows which ones. */
@@ -162,14 +162,21 @@ export class LeaseKeeper {
   }
 
   #tell(): void {
-    for (const entry of this.#untold) {
+    const { state, tell } = this.#options
+    const untold = [...this.#untold]
+    this.#untold.clear()
+    for (const { record } of untold) {
+      const entry = state.entry(record)
+      if (entry === undefined) continue
       const before = entry.storedRenewal
       entry.storedRenewal = entry.renewedWall
-      void this.#options.tell(entry).then((told) => {
-        if (!told) entry.storedRenewal = before
+      void tell(entry).then((told) => {
+        const present = told ? undefined : state.entry(record)
+        if (present === undefined) return
+        present.storedRenewal = Math.min(present.storedRenewal, before)
+        this.#untold.add(present)
       })
     }
-    this.#untold.clear()
   }
 
   #lease(entry: Entry): LeaseView {
