@@ -327,6 +327,8 @@ class StoredRegistry implements Registry {
 
   close(): Promise<void> {
     this.#closing ??= (async () => {
+      // What the storage is told last would be refused while it has not answered for long.
+      await this.#changes.settled()
       this.#keeper.stop()
       this.#hub.close()
       await this.#changes.close()
