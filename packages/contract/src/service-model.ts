@@ -124,6 +124,8 @@ export const instanceRecordSchema = z.looseObject({
   override: z.exactOptional(overrideSchema),
   suspect: z.exactOptional(suspicionSchema),
   keeper: z.exactOptional(z.string()),
+  /** Unix ms of the last heartbeat that the keeper of a long lease told a store of several servers of. */
+  renewedAt: z.exactOptional(z.number()),
   format: z.int(),
 })
 export type InstanceRecord = z.output<typeof instanceRecordSchema>

@@ -78,6 +78,11 @@ export class Changes {
     )
   }
 
+  /** Waits for the changes on their way. */
+  settled(): Promise<void> {
+    return this.#committer.flush()
+  }
+
   /** Refuses further changes and waits for those on their way. */
   close(): Promise<void> {
     this.#closed = true

@@ -33,6 +33,7 @@ import type {
 } from "./registry.ts"
 import { RegistryState } from "./registry-state.ts"
 import { describePatch, patched } from "./rules/patch.ts"
+import { told } from "./rules/renewal.ts"
 import { registered } from "./rules/register.ts"
 import type { Entry, ServiceView } from "./service-view.ts"
 import { SharedFeed } from "./shared-feed.ts"
@@ -77,7 +78,12 @@ class StoredRegistry implements Registry {
     const { clock, storage, server, log } = options
     const shared = isShared(storage)
     this.#division = new Division(server.id, shared)
-    this.#state = new RegistryState(this.#leases, this.#division, (service) => this.#hub.changed(service))
+    this.#state = new RegistryState(
+      this.#leases,
+      this.#division,
+      () => clock.now(),
+      (service) => this.#hub.changed(service),
+    )
     this.#hub = new WatchHub(this.#state, clock, this.#limits.watchers)
     this.#changes = new Changes({
       clock,
@@ -105,9 +111,8 @@ class StoredRegistry implements Registry {
       probeSuspect: options.probeSuspect,
       remove: (entry, why, renewedAt) => this.#end(entry, why, renewedAt),
       suspect: (entry, suspicion, renewedAt) => this.#hold(entry, suspicion, renewedAt),
-      ...(shared
-        ? { silenceMs: () => this.#feed?.silenceMs ?? 0 }
-        : { touch: (entry) => this.#changes.touch(entry), signOfLife: () => this.#changes.signOfLife() }),
+      ...(shared ? { shared: true, silenceMs: () => this.#feed?.silenceMs ?? 0 } : { signOfLife: () => this.#changes.signOfLife() }),
+      tell: (entry) => (shared ? this.#tell(entry) : this.#changes.touch(entry)),
       deciding: () => this.#isDeciding(),
       ticked: () => this.#claims.tick(),
     })
@@ -174,7 +179,7 @@ class StoredRegistry implements Registry {
       created = current === undefined
       const now = this.#options.clock.now()
       const sent = typeof registration === "function" ? registration(current) : registration
-      const record = registered(current, key, sent, { origin: from.origin, now, keeper: this.#options.server.id })
+      const record = registered(current, key, sent, { origin: from.origin, now, keeper: this.#options.server.id, shared: this.#feed !== undefined })
       const successor = current !== undefined && sent.boot !== undefined && current.boot !== sent.boot
       const why = created ? "first registration" : successor ? "another process took its place" : "registered anew"
       // What a newer version wrote is over when its process is.
@@ -270,7 +275,7 @@ class StoredRegistry implements Registry {
   checkIns(service: string): CheckIn[] {
     const now = this.#leases.now()
     const entries = this.#state.view(service)?.sorted() ?? []
-    return entries.filter((entry) => !this.#keeper.overdue(entry, now)).map(({ instance, renewedWall }) => ({ instance, at: renewedWall }))
+    return entries.filter((entry) => !this.#isOver(entry, now)).map(({ instance, renewedWall }) => ({ instance, at: renewedWall }))
   }
 
   get(key: InstanceKey): InstanceDetail | undefined {
@@ -327,6 +332,8 @@ class StoredRegistry implements Registry {
 
   close(): Promise<void> {
     this.#closing ??= (async () => {
+      // What the storage is told last would be refused while it has not answered for long.
+      await this.#changes.settled()
       this.#keeper.stop()
       this.#hub.close()
       await this.#changes.close()
@@ -334,6 +341,11 @@ class StoredRegistry implements Registry {
       await this.#options.storage.close()
     })()
     return this.#closing
+  }
+
+  /** Whether the lease of an instance ran out, as far as that is for this server to know: otherwise its keeper says so. */
+  #isOver(entry: Entry, now: number): boolean {
+    return (entry.kept || entry.record.suspect !== undefined) && this.#keeper.overdue(entry, now)
   }
 
   #live(view: ServiceView, now: number): readonly Instance[] {
@@ -358,8 +370,12 @@ class StoredRegistry implements Registry {
   }
 
   /** Makes this server the keeper of an instance that it heard; a suspect serves again. */
-  async #claim({ record }: Entry): Promise<void> {
-    const keeper = record.ttlSeconds > 0 && this.#feed !== undefined ? { keeper: this.#options.server.id } : {}
+  async #claim(heard: Entry): Promise<void> {
+    const { record } = heard
+    const keeper =
+      record.ttlSeconds > 0 && this.#feed !== undefined
+        ? { keeper: this.#options.server.id, ...this.#toldOf(this.#state.entry(record) ?? heard) }
+        : {}
     const rule = (current: InstanceRecord | undefined): Wish => {
       if (current === undefined || current.boot !== record.boot || (current.suspect === undefined && current.keeper !== record.keeper))
         return undefined
@@ -420,9 +436,34 @@ class StoredRegistry implements Registry {
     const { record } = entry
     const rule = (current: InstanceRecord | undefined): Wish =>
       this.#isSilent(record, current, renewedAt) && current.suspect === undefined
-        ? { put: { ...current, suspect }, what: "suspected", why: suspect.reason, stands: () => this.#isSilent(record, current, renewedAt) }
+        ? {
+            put: { ...current, ...this.#toldOf(entry), suspect },
+            what: "suspected",
+            why: suspect.reason,
+            stands: () => this.#isSilent(record, current, renewedAt),
+          }
         : undefined
     await this.#changes.attempt(this.#changes.make(record, "registry", rule))
+  }
+
+  /** What a store of several servers is told of the renewal of a long lease. */
+  #toldOf({ record, renewedWall }: Entry): { renewedAt?: number } {
+    return this.#feed === undefined ? {} : told(record, renewedWall)
+  }
+
+  /** Tells a store of several servers when an instance with a long lease was heard; whether it took it. */
+  async #tell(entry: Entry): Promise<boolean> {
+    const { record } = entry
+    const rule = (current: InstanceRecord | undefined): Wish =>
+      current === undefined || current.boot !== record.boot || current.keeper !== this.#options.server.id
+        ? undefined
+        : { put: { ...current, ...this.#toldOf(entry) }, what: "renewed", why: "heard by its keeper", claims: true }
+    try {
+      await this.#changes.make(record, "registry", rule)
+      return true
+    } catch {
+      return false
+    }
   }
 
   #isSilent(record: InstanceRecord, current: InstanceRecord | undefined, renewedAt: number): current is InstanceRecord {

@@ -3,6 +3,7 @@ import type { LeaseClock } from "./lease-clock.ts"
 import type { RegistryState } from "./registry-state.ts"
 import { decideExpiry, leaseEnd, type LeaseView, longestSuspicionMs, ranOutBeforeStop } from "./rules/expiry.ts"
 import type { Entry, ServiceView } from "./service-view.ts"
+import { isTold } from "./rules/renewal.ts"
 import { SuspectProber } from "./suspect-prober.ts"
 
 const tickMs = 500
@@ -18,8 +19,10 @@ export interface LeaseKeeperOptions {
   remove(entry: Entry, why: string, renewedAt: number): Promise<void>
   /** Holds an instance as suspect unless it was heard since `renewedAt`. Never rejects. */
   suspect(entry: Entry, suspicion: Suspicion, renewedAt: number): Promise<void>
-  /** Tells the storage when an instance was last heard; whether it took it. Never rejects. Absent where heartbeats never reach the storage. */
-  touch?: (entry: Entry) => Promise<boolean>
+  /** Tells the storage when an instance was last heard; whether it took it. Never rejects. */
+  tell: (entry: Entry) => Promise<boolean>
+  /** Whether several servers share the storage, so that it is told of long leases only. */
+  shared?: boolean
   /** Whether this server may end leases now, and knows which ones. */
   deciding(): boolean
   /** How old this server's knowledge of what others heard is, ms. Absent where there are no others. */
@@ -86,7 +89,8 @@ export class LeaseKeeper {
   /** Takes note of a heartbeat; the storage is told when what it knows is older than half a ttl. */
   renewed(entry: Entry): void {
     const { ttlSeconds } = entry.record
-    if (this.#options.touch !== undefined && ttlSeconds > 0 && entry.renewedWall - entry.storedRenewal >= ttlSeconds * 500) this.#untold.add(entry)
+    if (ttlSeconds === 0 || entry.renewedWall - entry.storedRenewal < ttlSeconds * 500) return
+    if (this.#options.shared !== true || (entry.kept && isTold(entry.record))) this.#untold.add(entry)
   }
 
   /** Lease-clock time at which the instance goes unless it is heard; Infinity = never. */
@@ -164,16 +168,21 @@ export class LeaseKeeper {
   }
 
   #tell(): void {
-    const { touch } = this.#options
-    if (touch === undefined) return
-    for (const entry of this.#untold) {
+    const { state, tell } = this.#options
+    const untold = [...this.#untold]
+    this.#untold.clear()
+    for (const { record } of untold) {
+      const entry = state.entry(record)
+      if (entry === undefined) continue
       const before = entry.storedRenewal
       entry.storedRenewal = entry.renewedWall
-      void touch(entry).then((told) => {
-        if (!told) entry.storedRenewal = before
+      void tell(entry).then((told) => {
+        const present = told ? undefined : state.entry(record)
+        if (present === undefined) return
+        present.storedRenewal = Math.min(present.storedRenewal, before)
+        this.#untold.add(present)
       })
     }
-    this.#untold.clear()
   }
 
   #lease(entry: Entry): LeaseView {
@@ -187,7 +196,7 @@ export class LeaseKeeper {
 
   #heldFor(suspect: Suspicion): number {
     // `until` is an instant of a wall clock, which may jump, or be another machine's; what is left of it never grows beyond the bound.
-    if (this.#options.touch === undefined) return longestSuspicionMs
+    if (this.#options.shared === true) return longestSuspicionMs
     return Math.min(longestSuspicionMs, Math.max(0, suspect.until - this.#options.clock.now()))
   }
 

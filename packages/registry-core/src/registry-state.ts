@@ -15,6 +15,7 @@ export class RegistryState {
   readonly #views = new Map<string, ServiceView>()
   readonly #leases: LeaseClock
   readonly #division: Division
+  readonly #wall: () => number
   readonly #changed: (service: string) => void
   /** Removals up to here are no longer remembered for services without instances. */
   floor = 0
@@ -23,9 +24,11 @@ export class RegistryState {
   #instances = 0
   #services = 0
 
-  constructor(leases: LeaseClock, division: Division, changed: (service: string) => void) {
+  /** @param wall the present in Unix ms */
+  constructor(leases: LeaseClock, division: Division, wall: () => number, changed: (service: string) => void) {
     this.#leases = leases
     this.#division = division
+    this.#wall = wall
     this.#changed = changed
   }
 
@@ -60,7 +63,10 @@ export class RegistryState {
     this.#epoch = state.epoch
     this.#revision = state.revision
     // Since when somebody keeps them is not known: whoever hears them may become their keeper at once.
-    for (const stored of state.records) Object.assign(this.#place(stored, stored.revision), { countedSince, keeperSince: Number.NEGATIVE_INFINITY })
+    for (const stored of state.records) {
+      const entry = this.#place(stored, stored.revision, this.#wall())
+      Object.assign(entry, { keeperSince: Number.NEGATIVE_INFINITY }, entry.alone ? {} : { countedSince })
+    }
     // Which change of a service was its last visible one is not stored, and a removal leaves nothing: so all begin here.
     for (const view of this.#views.values()) view.startAt(state.revision)
     this.floor = state.revision
@@ -116,7 +122,7 @@ export class RegistryState {
     this.#revision = Math.max(this.#revision, stored.revision)
     const before = this.entry(stored.record)
     const { record } = stored
-    const entry = this.#place(stored, stored.revision)
+    const entry = this.#place(stored, stored.revision, cause.at)
     if (before !== undefined && before.json === entry.json) {
       entry.revision = before.revision
       return
@@ -148,7 +154,7 @@ export class RegistryState {
     for (const view of this.#views.values()) {
       for (const entry of view.entries.values()) {
         const kept = this.#division.keeps(entry.record)
-        if (kept && !entry.kept) renew(entry, now, becameKeeper)
+        if (kept && !entry.kept && !entry.alone) renew(entry, now, becameKeeper)
         entry.kept = kept
       }
       view.nextDueAt = Number.NEGATIVE_INFINITY
@@ -176,7 +182,8 @@ export class RegistryState {
     }
   }
 
-  #place(stored: StoredRecord, revision: number): Entry {
+  /** @param at when it was written, on the clock of whoever wrote it */
+  #place(stored: StoredRecord, revision: number, at: number): Entry {
     const { record } = stored
     let view = this.#views.get(record.service)
     if (view === undefined) this.#views.set(record.service, (view = new ServiceView(record.service, this.floor, revision)))
@@ -187,16 +194,18 @@ export class RegistryState {
     const kept = this.#division.keeps(record)
     // It falls to this server without having been heard here.
     const fallen = before !== undefined && kept && !before.kept && !this.#division.isSelf(record.keeper)
+    const told = stored.renewedAt ?? record.renewedAt
     const entry: Entry = {
       record,
       version: stored.version,
       instance,
       json: JSON.stringify(instance),
       revision,
-      renewedAt: before === undefined || fallen ? now : before.renewedAt,
-      renewedWall: before?.renewedWall ?? stored.renewedAt ?? record.registeredAt,
-      storedRenewal: before?.storedRenewal ?? stored.renewedAt ?? record.registeredAt,
+      renewedAt: this.#renewedAt(stored, before, at, fallen),
+      renewedWall: Math.max(before?.renewedWall ?? Number.NEGATIVE_INFINITY, told ?? before?.renewedWall ?? record.registeredAt),
+      storedRenewal: told ?? before?.storedRenewal ?? record.registeredAt,
       kept,
+      ...(hasNoKeeper(stored) ? { alone: true as const } : {}),
       keeperSince: sameKeeper ? before.keeperSince : now,
       ...(fallen ? { countedSince: becameKeeper } : before?.countedSince === undefined ? {} : { countedSince: before.countedSince }),
       ...(before?.notBefore === undefined || fallen ? {} : { notBefore: before.notBefore }),
@@ -208,6 +217,20 @@ export class RegistryState {
     if (view.entries.size === 0) this.#services++
     view.put(record.id, entry)
     return entry
+  }
+
+  /** When an instance was last heard, on the lease clock, as far as this server knows. */
+  #renewedAt(stored: StoredRecord, before: Entry | undefined, at: number, fallen: boolean): number {
+    const { record } = stored
+    const now = this.#leases.now()
+    const told = stored.renewedAt ?? record.renewedAt
+    const elsewhere = !this.#division.isSelf(record.keeper)
+    // How long ago it was is told by one clock, that of whoever wrote it.
+    if (hasNoKeeper(stored)) return Math.max(before?.renewedAt ?? Number.NEGATIVE_INFINITY, now - Math.max(0, at - (told ?? at)))
+    if (before === undefined || fallen) return now
+    if (!elsewhere || told === undefined) return before.renewedAt
+    if (record.suspect !== undefined && before.record.suspect === undefined) return now - Math.max(0, at - told)
+    return told > before.storedRenewal ? Math.max(before.renewedAt, now - Math.max(0, at - told)) : before.renewedAt
   }
 
   #write(key: InstanceKey, revision: number, cause: Cause, what: string): void {
@@ -224,6 +247,11 @@ export class RegistryState {
       this.floor = Math.max(this.floor, view.revision)
     }
   }
+}
+
+/** Whether a lease has no keeper that hears it, but a store that tells when it was renewed: a row that lyft/discovery itself wrote. */
+function hasNoKeeper({ record, renewedAt }: StoredRecord): boolean {
+  return record.keeper === undefined && record.ttlSeconds > 0 && renewedAt !== undefined
 }
 
 function renew(entry: Entry, now: number, countedSince: string): void {

@@ -21,6 +21,8 @@ export interface Entry {
   notBefore?: number
   /** Whether this server is the one to end its lease. */
   kept: boolean
+  /** Set where nobody hears it and the store alone tells of its renewals. */
+  alone?: true
   /** Time of the lease clock since when it has its present keeper. */
   keeperSince: number
   /** What `renewedAt` counts from where that is no heartbeat, for sentences: "no heartbeat in the 30.2 s since …". */

@@ -1,4 +1,5 @@
 import { type InstanceKey, type InstanceRecord, type Origin, recordFormat, type Registration } from "@meshwork/contract"
+import { told } from "./renewal.ts"
 
 export interface RegistrationContext {
   origin: Origin
@@ -6,6 +7,8 @@ export interface RegistrationContext {
   now: number
   /** Server that hears its heartbeats. */
   keeper: string
+  /** Whether the storage is one of several servers, which are told of the renewals of long leases. */
+  shared?: boolean
 }
 
 /**
@@ -13,7 +16,7 @@ export interface RegistrationContext {
  * process: its own draining ends and its health is unknown until it was probed, while what an operator set stays.
  */
 export function registered(current: InstanceRecord | undefined, key: InstanceKey, sent: Registration, context: RegistrationContext): InstanceRecord {
-  const leased = sent.ttlSeconds > 0 ? { keeper: context.keeper } : {}
+  const leased = sent.ttlSeconds > 0 ? { keeper: context.keeper, ...(context.shared === true ? told(sent, context.now) : {}) } : {}
   const identity = { service: key.service, id: key.id, origin: context.origin, format: recordFormat, ...leased }
   const unknown = { status: "unknown" as const, since: context.now, reason: "not probed yet", by: "registry" }
   if (current === undefined) return { ...sent, ...identity, registeredAt: context.now, health: unknown }
@@ -36,7 +39,7 @@ function stillKnown(current: InstanceRecord, sent: Registration): boolean {
 const known = new Set(
   [
     "host port scheme weight priority zone region revision repo canary tags check ttlSeconds boot",
-    "service id origin registeredAt health state override suspect keeper format",
+    "service id origin registeredAt health state override suspect keeper renewedAt format",
   ].flatMap((names) => names.split(" ")),
 )
 

@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto"
-import { type Clock, type InstanceKey, MeshError, sleep, systemClock } from "@meshwork/contract"
+import { type Clock, type InstanceKey, type InstanceRecord, keyText, MeshError, sleep, systemClock } from "@meshwork/contract"
 import { RecordMap } from "../memory/record-map.ts"
 import type { Cause, OpResult, ServerInfo, SharedStorage, StorageChange, StorageNews, StorageOp, StoredRecord, StoredState } from "../storage-port.ts"
 
@@ -102,6 +102,19 @@ export class SharedData {
     })
     this.changed()
     return results
+  }
+
+  /** Puts a record as another program does that renews it in the store: every server is told when it was renewed, Unix ms. */
+  import({ record, renewedAt }: { record: InstanceRecord; renewedAt: number }): void {
+    const key = { service: record.service, id: record.id }
+    const ifVersion = this.records().find((stored) => keyText(stored.record) === keyText(key))?.version ?? null
+    const cause = { by: "another program", why: "found in the store", at: this.#clock.now(), what: ifVersion === null ? "registered" : "updated" }
+    const result = this.#records.apply({ op: "put", record, ifVersion, cause })
+    if (!result.ok) throw new Error(`not taken: ${result.why}`)
+    this.#records.apply({ op: "touch", key, renewedAt })
+    const { version, revision } = result
+    this.#log.push({ op: "put", stored: { record: structuredClone(record), version, revision, renewedAt }, cause })
+    this.changed()
   }
 
   /** What happened in `epoch` after `revision`. */

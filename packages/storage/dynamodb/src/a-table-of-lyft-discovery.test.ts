@@ -58,7 +58,7 @@ async function observer() {
     await shared.drained()
     return shared.state()
   }
-  return { shared, census }
+  return { clock, shared, census }
 }
 
 const ranges = async () =>
@@ -108,17 +108,11 @@ it("a registration replaces its row by one of ours, and a removal removes it", a
   expect(again.records.map(({ record }) => [record.id, record.weight])).toEqual([["10.0.0.1:8080", 50]])
 })
 
-it("what it does in the table beside us is taken in by the census: new hosts, check-ins, changes and deletions", async () => {
+it("what it does in the table beside us is taken in by the census: new hosts, changes and deletions", async () => {
   await server.table.put(lyftRow("10.0.0.1"))
   const { census } = await observer()
   await server.table.put(lyftRow("10.0.0.2"))
-  const state = await census()
-  expect(seen(state).map(([id]) => id)).toEqual(["10.0.0.1:8080", "10.0.0.2:8080"])
-  const revision = state.revision
-  await server.table.put(lyftRow("10.0.0.1", "2016-05-27T23:44:30.000000+0000"))
-  expect((await census()).revision).toBe(revision)
-  await server.table.put(lyftRow("10.0.0.1", "2016-05-27T23:48:30.000000+0000"))
-  expect(seen(await census())[0]?.[2]).toBe(Date.UTC(2016, 4, 27, 23, 48, 30))
+  expect(seen(await census()).map(([id]) => id)).toEqual(["10.0.0.1:8080", "10.0.0.2:8080"])
   await server.table.put(lyftRow("10.0.0.1", "2016-05-27T23:48:40.000000+0000", { revision: { S: "next" } }))
   expect((await census()).records.map(({ record }) => record.revision).sort()).toEqual(["abc", "next"])
   await server.table.delete({ service: "orders", range: "10.0.0.2" })
@@ -127,6 +121,24 @@ it("what it does in the table beside us is taken in by the census: new hosts, ch
     ["10.0.0.1:8080"],
     [{ key: { service: "orders", id: "10.0.0.2:8080" }, revision: last.revision, cause: expect.objectContaining({ by: "lyft/discovery" }) }],
   ])
+})
+
+it("check-ins are taken in once per half ttl, and then the latest: the last one of a host is known before the lease before it is over", async () => {
+  const { clock, census } = await observer()
+  const begin = clock.now()
+  const checkIn = async (second: number) => {
+    await server.table.put(lyftRow("10.0.0.1", new Date(begin + second * 1000).toISOString().replace("Z", "000+0000")))
+    const state = await census()
+    return [state.revision, ((state.records[0]?.renewedAt ?? 0) - begin) / 1000]
+  }
+  const [revision] = await checkIn(0)
+  await clock.advance(60_000)
+  expect(await checkIn(60)).toEqual([revision, 0])
+  await clock.advance(180_000)
+  expect(await checkIn(240)).toEqual([revision, 0])
+  await clock.advance(60_000)
+  expect((await census()).records[0]?.renewedAt).toBe(begin + 240_000)
+  expect((await census()).revision).toBe((revision ?? 0) + 1)
 })
 
 it("our rows can be read by its readers: their attributes beside the whole record, no empty repository", async () => {

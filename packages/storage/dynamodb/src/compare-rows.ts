@@ -65,8 +65,9 @@ function compareLegacy(replica: Replica, text: string, legacy: LegacyRow, now: n
   const { registeredAt, health } = held.record
   const present: InstanceRecord = { ...record, registeredAt, health }
   const same = JSON.stringify(present) === JSON.stringify(held.record)
-  const halfTtlMs = record.ttlSeconds * 500
-  if (same && renewedAt - (held.renewedAt ?? 0) < halfTtlMs) return
+  const heldRenewedAt = held.renewedAt ?? 0
+  // Once per half ttl, and then the latest there is: a host's last check-in is known before the one before it is over.
+  if (same && (renewedAt <= heldRenewedAt || now - heldRenewedAt < record.ttlSeconds * 500)) return
   const why = same ? "it checked in there" : "changed in the table"
   found.imports.push({ put: present, cause: { ...byLyft, why, at: now, what: "updated" }, legacy: row.range, renewedAt })
 }
