@@ -32,7 +32,7 @@ export class HostLookup {
   readonly #waiting: Question[] = []
 
   /** @param system resolves a name; default this machine's resolver */
-  constructor(clock: Clock, system: LookupFunction = systemLookup as LookupFunction) {
+  constructor(clock: Clock, system: LookupFunction = systemLookup) {
     this.#clock = clock
     this.#system = system
   }
