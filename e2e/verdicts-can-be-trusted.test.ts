@@ -164,11 +164,11 @@ it.skipIf(namespacesMissing !== undefined)(
     const instances = `["${host.hereAddress}:${port}"]`
     const check = "{ method: http, path: /, frequency: 0.5s, timeout: 1s }"
     writeFileSync(join(folder, "meshwork.yaml"), `discovery: { storage: memory }\nservices: { api: { instances: ${instances}, check: ${check} } }\n`)
-    const [command = "", ...args] = [...host.within, process.execPath, join(root, "apps/cli/bin/meshwork.js"), "discovery", "-c", "meshwork.yaml"]
+    const [command, ...args] = [...host.within, process.execPath, join(root, "apps/cli/bin/meshwork.js"), "discovery", "-c", "meshwork.yaml"]
     const discovery = launch("discovery", command, args, { cwd: folder })
     const ask = `fetch("http://127.0.0.1:8008/v1/services/api/instances").then((r) => r.json()).then((l) => console.log(l.instances[0].standing))`
     const standing = async () => {
-      const [asker = "", ...rest] = [...host.within, process.execPath, "-e", ask]
+      const [asker, ...rest] = [...host.within, process.execPath, "-e", ask]
       const asked = launch("question", asker, rest)
       await asked.ended
       return asked.stdout().trim()
