@@ -1,4 +1,5 @@
 // 10,000 instances probed every 10 s on one core, beside bare undici requests at the same rate: CPU time per probe, and whether it keeps up.
+import { spawnSync } from "node:child_process"
 import { join } from "node:path"
 import { median } from "./support/load.mjs"
 import { cpuMicros, freePort, residentMegabytes, startProgram } from "./support/processes.mjs"
@@ -22,6 +23,7 @@ export async function run() {
   } finally {
     await program.stop()
   }
+  reportHistories()
 }
 
 async function measure(name, ports) {
@@ -52,6 +54,20 @@ async function look(port, pid, path) {
   const cpu = cpuMicros(pid)
   const at = performance.now()
   return { ...(await (await fetch(`http://127.0.0.1:${port}${path}`)).json()), cpu, at }
+}
+
+function reportHistories() {
+  const { stdout } = spawnSync(process.execPath, [join(root, "bench/programs/histories.mjs")], {
+    encoding: "utf8",
+    env: { ...process.env, TARGETS: String(targets) },
+    stdio: ["ignore", "pipe", "inherit"],
+  })
+  const { bytes, recorded, fewest, most, micros, rss, arrayBuffers } = JSON.parse(stdout)
+  const megabytes = (number) => `${(number / 1024 / 1024).toFixed(0)} MB`
+  process.stdout.write(
+    `histories of ${targets} targets, limit 1,000,000 packets each, ${recorded} recorded: ${fewest} to ${most} kept in ${megabytes(bytes)} of 256 MB ` +
+      `(buffers ${megabytes(arrayBuffers)}, process ${megabytes(rss)}), ${micros.toFixed(2)} us for one more\n`,
+  )
 }
 
 const wait = (ms) => new Promise((resolve) => setTimeout(resolve, ms))

@@ -127,6 +127,31 @@ it("chooses who is available more often, and answers 502 where nobody can be rea
   expect([unreachable.status, unreachable.headers.get("content-type")]).toEqual([502, "application/problem+json"])
 })
 
+it("runs as two programs too: the request processor asks and tells the discovery server, and polls by itself while there is none", async () => {
+  const one = await startCheckedService("one")
+  const folder = scratchFolder()
+  const [discovery, processor, admin] = await freePorts(3)
+  const meta = { discovery_server_port: discovery, request_processor_port: processor }
+  writeFileSync(join(folder, "test.json"), JSON.stringify({ "meta-info": meta, api: { servers: [one.address], polling, apis: ["/a"] } }))
+  meshwork("gateway", ["gateway", "-c", "test.json", "--admin-port", String(admin)], { cwd: folder })
+  const url = `http://127.0.0.1:${processor}/a`
+  await eventually("it answers alone", 15_000, async () => expect((await fetch(url)).status).toBe(200))
+  expect(one.checkedBy).toEqual(new Set(["meshwork-gateway"]))
+  meshwork("discovery", ["discovery", "-c", "test.json"], { cwd: folder })
+  const stats = async () => (await getOk(`http://127.0.0.1:${discovery}/stats`)) as Stats
+  await eventually("its requests are reported", 20_000, async () =>
+    expect((await stats()).request_statistics[0]?.services["api"]?.success).toBeGreaterThan(0),
+  )
+  await eventually("only the discovery server polls", 15_000, async () => {
+    one.checkedBy.clear()
+    await eventually("it is polled", 5000, () => expect(one.checkedBy.size).toBeGreaterThan(0))
+    await new Promise((resolve) => setTimeout(resolve, 1000))
+    expect(one.checkedBy).toEqual(new Set(["meshwork-health"]))
+  })
+  one.health = 500
+  await eventually("what the discovery server finds counts", 5000, async () => expect((await fetch(url)).status).toBe(503))
+})
+
 it("a file that cannot be used names every fault with service and instance, and ends with 2", async () => {
   const folder = scratchFolder()
   const file = join(folder, "test.json")

@@ -1,12 +1,14 @@
 import { writeFileSync } from "node:fs"
+import { createServer } from "node:http"
+import type { AddressInfo } from "node:net"
 import { join } from "node:path"
-import { expect, it } from "vitest"
+import { expect, it, onTestFinished } from "vitest"
 import { startCheckedService } from "./support/checked-service.ts"
 import { eventually } from "./support/eventually.ts"
 import { journalOf } from "./support/journal.ts"
 import { createMesh, getOk, type Mesh } from "./support/mesh.ts"
 import { createRemoteHost, namespacesMissing } from "./support/network-namespace.ts"
-import { freePorts, launch, meshwork, scratchFolder } from "./support/programs.ts"
+import { freePorts, launch, meshwork, root, scratchFolder } from "./support/programs.ts"
 
 const routes = "  - { pathPrefix: /, service: api }\n"
 const check = { method: "http", path: "/health", frequencySeconds: 0.5, timeoutSeconds: 1 }
@@ -145,3 +147,40 @@ services: { api: { instances: [${instances}], check: { method: http, path: /, fr
   hosts[1]?.cut()
   await eventually("the one is noticed", 6000, async () => expect(await standings()).toEqual(["serving", "out", "serving"]))
 })
+
+it.skipIf(namespacesMissing !== undefined)(
+  "a server that has lost its own network declares nobody failing, not even where there is but one host",
+  async () => {
+    const host = createRemoteHost(9)
+    const service = createServer((_, response) => response.end())
+    await new Promise<void>((resolve) => service.listen(0, host.hereAddress, resolve))
+    const stop = async () => {
+      service.closeAllConnections()
+      await new Promise((resolve) => service.close(resolve))
+    }
+    onTestFinished(stop)
+    const folder = scratchFolder()
+    const { port } = service.address() as AddressInfo
+    const instances = `["${host.hereAddress}:${port}"]`
+    const check = "{ method: http, path: /, frequency: 0.5s, timeout: 1s }"
+    writeFileSync(join(folder, "meshwork.yaml"), `discovery: { storage: memory }\nservices: { api: { instances: ${instances}, check: ${check} } }\n`)
+    const [command, ...args] = [...host.within, process.execPath, join(root, "apps/cli/bin/meshwork.js"), "discovery", "-c", "meshwork.yaml"]
+    const discovery = launch("discovery", command, args, { cwd: folder })
+    const ask = `fetch("http://127.0.0.1:8008/v1/services/api/instances").then((r) => r.json()).then((l) => console.log(l.instances[0].standing))`
+    const standing = async () => {
+      const [asker, ...rest] = [...host.within, process.execPath, "-e", ask]
+      const asked = launch("question", asker, rest)
+      await asked.ended
+      return asked.stdout().trim()
+    }
+    await eventually("it serves", 15_000, async () => expect(await standing()).toBe("serving"))
+    host.unplug()
+    await eventually("it knows whose fault it is", 10_000, () => expect(discovery.stderr()).toContain("cut off from the network"))
+    const limit = performance.now() + 5000
+    while (performance.now() < limit) expect(await standing()).toBe("serving")
+    host.plug()
+    await eventually("it hears it again", 10_000, () => expect(discovery.stderr()).toContain("other machines answer again"))
+    await stop()
+    await eventually("the end of the service is noticed", 10_000, async () => expect(await standing()).toBe("out"))
+  },
+)

@@ -10,6 +10,8 @@ export interface CheckedService {
   health: number
   /** When `/health` was asked for, monotonic ms. */
   readonly checks: number[]
+  /** User agents that asked for `/health`. */
+  readonly checkedBy: Set<string>
   /** Every other request. */
   readonly requests: { method: string; url: string; headers: IncomingMessage["headers"]; body: string }[]
   /** Stops to listen, and cuts what is connected. */
@@ -19,10 +21,12 @@ export interface CheckedService {
 /** Starts one; other requests are answered with its name, and the status the query asks for. */
 export async function startCheckedService(name: string): Promise<CheckedService> {
   const checks: number[] = []
+  const checkedBy = new Set<string>()
   const requests: CheckedService["requests"] = []
   const server = createServer((request, response) => {
     if (request.url === "/health") {
       checks.push(performance.now())
+      checkedBy.add(request.headers["user-agent"] ?? "nobody")
       if (service.health !== 0) response.writeHead(service.health).end()
       return
     }
@@ -43,6 +47,6 @@ export async function startCheckedService(name: string): Promise<CheckedService>
   }
   onTestFinished(stop)
   const { port } = server.address() as AddressInfo
-  const service: CheckedService = { port, address: `127.0.0.1:${port}`, health: 200, checks, requests, stop }
+  const service: CheckedService = { port, address: `127.0.0.1:${port}`, health: 200, checks, checkedBy, requests, stop }
   return service
 }

@@ -24,6 +24,9 @@ export interface RemoteHost {
   /** Drops everything that arrives there and leaves it, silently. */
   cut(): void
   mend(): void
+  /** Takes the host's own end of the link down, so that it has no way out, or up again. */
+  unplug(): void
+  plug(): void
 }
 
 /** Makes a host that goes with the test. `number`, 0 to 63, tells apart those of one test. */
@@ -48,7 +51,15 @@ export function createRemoteHost(number = 0): RemoteHost {
   const rules = (action: "-A" | "-D"): void => {
     for (const chain of ["INPUT", "OUTPUT"]) inside("iptables", action, chain, "-j", "DROP")
   }
-  return { hereAddress: here, address: there, within: ["ip", "netns", "exec", name], cut: () => rules("-A"), mend: () => rules("-D") }
+  return {
+    hereAddress: here,
+    address: there,
+    within: ["ip", "netns", "exec", name],
+    cut: () => rules("-A"),
+    mend: () => rules("-D"),
+    unplug: () => inside("ip", "link", "set", inner, "down"),
+    plug: () => inside("ip", "link", "set", inner, "up"),
+  }
 }
 
 function run(command: string, args: readonly string[]): void {

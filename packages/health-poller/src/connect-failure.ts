@@ -22,8 +22,8 @@ export function isLoopback(host: string): boolean {
 
 /** What an open connection says about the network: something only when it leads to another machine. */
 export function heardOver(socket: Pick<Socket, "remoteAddress" | "localAddress">): Pick<ProbeResult, "network"> {
-  const { remoteAddress, localAddress } = socket
-  return remoteAddress === undefined || remoteAddress === localAddress || isLoopback(remoteAddress) ? {} : { network: "heard" }
+  const { remoteAddress } = socket
+  return remoteAddress === undefined || isLoopback(remoteAddress) || remoteAddress === socket.localAddress ? {} : { network: "heard" }
 }
 
 /** What it says about the network when nothing at all came back from a host. */

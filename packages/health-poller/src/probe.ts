@@ -1,4 +1,6 @@
+import type { LookupFunction } from "node:net"
 import type { Clock } from "@meshwork/contract"
+import { HostLookup } from "./host-lookup.ts"
 import type { PollTarget } from "./poller.ts"
 import { probes } from "./probes/index.ts"
 
@@ -31,6 +33,8 @@ export interface ProbeOptions {
   clock: Clock
   /** User-Agent of HTTP probes. */
   userAgent: string
+  /** Resolves the names of hosts. */
+  lookup: LookupFunction
 }
 
 /** Makes one probe within the target's own time limit; ends early when `signal` aborts. Never rejects. */
@@ -45,7 +49,8 @@ export interface ProbeKind {
 }
 
 /** The probe of this machine: an ICMP echo or a TCP connect for `ping`, TCP for scheme `tcp`, else HTTP GET. */
-export function createProbe(options: ProbeOptions): Probe {
+export function createProbe(given: Omit<ProbeOptions, "lookup">): Probe {
+  const options: ProbeOptions = { ...given, lookup: new HostLookup(given.clock).lookup }
   return async (target, signal) => {
     if (signal.aborted) return calledOff
     const kind = probes.find((candidate) => candidate.suits(target))

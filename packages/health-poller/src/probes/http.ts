@@ -1,9 +1,9 @@
 import { connect as connectTcp, isIP, type Socket } from "node:net"
 import { connect as connectTls } from "node:tls"
-import { formatHostPort, type Clock, type Timer } from "@meshwork/contract"
+import { formatHostPort, type Timer } from "@meshwork/contract"
 import { Client, type buildConnector, type Dispatcher } from "undici"
 import { connectFailure, errorCode, heardOver, silentFrom } from "../connect-failure.ts"
-import { calledOff, type ProbeKind, type ProbeResult, type ProbeTarget } from "../probe.ts"
+import { calledOff, type ProbeKind, type ProbeOptions, type ProbeResult, type ProbeTarget } from "../probe.ts"
 
 const maxBodyBytes = 64 * 1024
 /** Nobody hears of it: by then the result is known. */
@@ -18,12 +18,12 @@ const lostConnection = new Set(["UND_ERR_SOCKET", "ECONNRESET", "EPIPE", "ETIMED
 export const httpProbe: ProbeKind = {
   name: "http",
   suits: () => true,
-  probe: (target, options, signal) => new Promise((resolve) => new HttpProbe(target, options.clock, signal, resolve).run(options.userAgent)),
+  probe: (target, options, signal) => new Promise((resolve) => new HttpProbe(target, options, signal, resolve).run()),
 }
 
 class HttpProbe implements Dispatcher.DispatchHandler {
   readonly #target: ProbeTarget
-  readonly #clock: Clock
+  readonly #options: ProbeOptions
   readonly #signal: AbortSignal
   readonly #begin: number
   readonly #path: string
@@ -40,9 +40,10 @@ class HttpProbe implements Dispatcher.DispatchHandler {
   #status = 0
   #bytes = 0
 
-  constructor(target: ProbeTarget, clock: Clock, signal: AbortSignal, resolve: (result: ProbeResult) => void) {
+  constructor(target: ProbeTarget, options: ProbeOptions, signal: AbortSignal, resolve: (result: ProbeResult) => void) {
+    const { clock } = options
     this.#target = target
-    this.#clock = clock
+    this.#options = options
     this.#signal = signal
     this.#resolve = resolve
     this.#path = target.check.path ?? "/"
@@ -51,7 +52,7 @@ class HttpProbe implements Dispatcher.DispatchHandler {
     signal.addEventListener("abort", this.#abort, { once: true })
   }
 
-  run(userAgent: string): void {
+  run(): void {
     const { scheme, host, port } = this.#target
     try {
       // Time limits are ours: undici's are coarser than the shortest time-out a check may have.
@@ -61,7 +62,7 @@ class HttpProbe implements Dispatcher.DispatchHandler {
         bodyTimeout: 0,
         allowH2: false,
       })
-      const headers = { "user-agent": userAgent, accept: "*/*" }
+      const headers = { "user-agent": this.#options.userAgent, accept: "*/*" }
       this.#client.dispatch({ path: this.#path, method: "GET", headers, reset: true }, this)
     } catch (error) {
       const said = `the probe could not be made: ${error instanceof Error ? error.message : String(error)}`
@@ -71,16 +72,18 @@ class HttpProbe implements Dispatcher.DispatchHandler {
 
   #connect(callback: buildConnector.Callback): void {
     const { scheme, host, port, check } = this.#target
+    const { lookup } = this.#options
     const secure = scheme === "https"
     const socket = secure
       ? connectTls({
           host,
           port,
+          lookup,
           ALPNProtocols: ["http/1.1"],
           rejectUnauthorized: check.insecure !== true,
           ...(isIP(host) ? {} : { servername: host }),
         })
-      : connectTcp({ host, port })
+      : connectTcp({ host, port, lookup })
     this.#socket = socket
     let answered = false
     socket.once("connect", () => {
@@ -131,7 +134,7 @@ class HttpProbe implements Dispatcher.DispatchHandler {
   }
 
   get #elapsed(): number {
-    return Math.round(this.#clock.monotonic() - this.#begin)
+    return Math.round(this.#options.clock.monotonic() - this.#begin)
   }
 
   #failure(error: Error): ProbeResult {

@@ -10,12 +10,12 @@ export const tcpProbe: ProbeKind = {
   probe: probeTcp,
 }
 
-function probeTcp(target: ProbeTarget, { clock }: ProbeOptions, signal: AbortSignal): Promise<ProbeResult> {
+function probeTcp(target: ProbeTarget, { clock, lookup }: ProbeOptions, signal: AbortSignal): Promise<ProbeResult> {
   const { host, port, check } = target
   const address = formatHostPort(host, port)
   const begin = clock.monotonic()
   return new Promise((resolve) => {
-    const socket = connect({ host, port })
+    const socket = connect({ host, port, lookup })
     const finish = (result: ProbeResult) => {
       limit.cancel()
       signal.removeEventListener("abort", abort)

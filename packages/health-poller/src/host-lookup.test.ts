@@ -1,0 +1,60 @@
+import type { LookupFunction } from "node:net"
+import { ManualClock } from "@meshwork/contract/testing"
+import { expect, it } from "vitest"
+import { HostLookup } from "./host-lookup.ts"
+
+/** A resolver that answers after as long as the test says, and knows who it was asked for. */
+function resolver(delayOf: (host: string) => number) {
+  const clock = new ManualClock()
+  const asked: string[] = []
+  const answered: string[] = []
+  const system: LookupFunction = (host, _, answer) => {
+    asked.push(host)
+    const error = host.startsWith("no") ? Object.assign(new Error("no such host"), { code: "ENOTFOUND" }) : null
+    clock.timer(delayOf(host), () => answer(error, "10.0.0.1", 4))
+  }
+  const lookup = new HostLookup(clock, system)
+  const ask = (host: string, options = {}) =>
+    lookup.lookup(host, options, (error, address) => answered.push(error ? `${host} ${error.code}` : `${host} ${JSON.stringify(address)}`))
+  return { clock, asked, answered, ask }
+}
+
+it("names that the resolver is silent about delay only one another, and localhost from the beginning nobody", async () => {
+  const { clock, asked, answered, ask } = resolver((host) => (host.startsWith("silent") ? 10_000 : 1))
+  ask("quick")
+  await clock.advance(1)
+  for (let n = 0; n < 50; n++) ask(`silent${n}`)
+  for (const host of ["quick", "localhost", "a.localhost"]) ask(host)
+  expect(asked).toEqual(["quick", "silent0", "silent1", "quick", "localhost", "a.localhost"])
+  await clock.advance(1)
+  expect(answered.slice(1).toSorted()).toEqual(['a.localhost "10.0.0.1"', 'localhost "10.0.0.1"', 'quick "10.0.0.1"'])
+  await clock.advance(25 * 10_000)
+  expect(answered).toHaveLength(4 + 50)
+})
+
+it("a name that becomes slow waits with the others, until it is quick again", async () => {
+  let slow = false
+  const { clock, asked, ask } = resolver((host) => (host === "a" && !slow ? 1 : 600))
+  ask("a")
+  await clock.advance(1)
+  slow = true
+  ask("a")
+  await clock.advance(600)
+  for (const host of ["b", "c", "a"]) ask(host)
+  expect(asked).toEqual(["a", "a", "b", "c"])
+  slow = false
+  await clock.advance(601)
+  for (const host of ["d", "e", "f", "a"]) ask(host)
+  expect(asked).toEqual(["a", "a", "b", "c", "a", "d", "e", "a"])
+})
+
+it("asks once for everyone who asks at the same time, and apart for other options", async () => {
+  const { clock, asked, answered, ask } = resolver(() => 10)
+  for (let n = 0; n < 20; n++) ask("nowhere")
+  ask("nowhere", { all: true })
+  expect(asked).toEqual(["nowhere", "nowhere"])
+  await clock.advance(10)
+  expect(answered).toEqual(Array.from({ length: 21 }, () => "nowhere ENOTFOUND"))
+  ask("nowhere")
+  expect(asked).toHaveLength(3)
+})
