@@ -43,9 +43,9 @@ export interface RunningGateway {
    * Goes by the routes, services, backends and limits of another configuration, at once and whole; requests under way end as they began. What
    * only a restart can change is told to the log. Rejects with `invalid_config`, and nothing changes.
    */
-  reload(config: MeshConfig): Promise<void>
+  readonly reload: (config: MeshConfig) => Promise<void>
   /** Opens the file of the access log anew, after it was moved away. */
-  reopenLogs(): void
+  readonly reopenLogs: () => void
   /** Stops accepting, finishes what is in flight, closes everything. Idempotent. */
   close(): Promise<void>
 }

@@ -112,8 +112,8 @@ export class Entrance {
     if (route === undefined) return this.#noRoute(request, response, admitted.target)
     const address = plainAddress(request.socket.remoteAddress)
     const inMesh = this.#meshPeer(address)
-    const overloaded = shedder.refuses(() => (inMesh ? priorityOf(rawHeaders) : "normal"))
-    if (overloaded !== undefined) return this.#shed(request, response, { route, why: overloaded, close: admitted.hasBody && !request.complete })
+    const refusal = shedder.refuses(() => (inMesh ? priorityOf(rawHeaders) : "normal"))
+    if (refusal !== undefined) return refusal.say(() => this.#shed(request, response, route, refusal.why))
     const peer: Peer = { address, trustedProxy: this.#trusted(address), inMesh, secure: "encrypted" in request.socket }
     const head = forwardHead(rawHeaders, peer, admitted.authority)
     shedder.inFlight++
@@ -131,9 +131,10 @@ export class Entrance {
     }).run()
   }
 
-  #shed(request: IncomingMessage, response: ServerResponse, { route, why, close }: { route: Route; why: string; close: boolean }): void {
+  #shed(request: IncomingMessage, response: ServerResponse, route: Route, why: string): void {
     this.#count(request, 503, route)
-    sendOverloaded(response, why, { accept: request.headers.accept, close })
+    if (response.destroyed) return
+    sendOverloaded(response, why, { accept: request.headers.accept, close: !request.complete })
   }
 
   #refuse(request: IncomingMessage, response: ServerResponse, why: string, status = 400): void {

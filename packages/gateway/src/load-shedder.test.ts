@@ -5,6 +5,7 @@ import { LoadShedder, nextLevel, priorityOf, type RequestPriority } from "./load
 /** A clock whose timers fire late, as they do when the event loop has too much to do. */
 class LateClock implements Clock {
   lagMs = 0
+  busy = 0
   #at = 0
   #timers: { at: number; callback: () => void }[] = []
 
@@ -36,7 +37,7 @@ class LateClock implements Clock {
 
 function loaded(maxInFlight: number, maxLagMs = 20) {
   const clock = new LateClock()
-  const shedder = new LoadShedder({ clock, maxInFlight, maxLagMs })
+  const shedder = new LoadShedder({ clock, maxInFlight, maxLagMs, utilisation: () => clock.busy })
   const passing = (priority: RequestPriority, of = 100): number => {
     let count = 0
     for (let index = 0; index < of; index++) if (shedder.refuses(() => priority) === undefined) count++
@@ -88,7 +89,7 @@ it("refuses low requests while the event loop lags, no other ones, and lets them
   turns(3)
   expect(passing("low")).toBe(100)
   clock.lagMs = 60
-  turns(10)
+  turns(14)
   expect([passing("low"), passing("normal"), passing("high")]).toEqual([0, 100, 100])
   expect(shedder.refused).toEqual({ low: 100, normal: 0, high: 0 })
   clock.lagMs = 0
@@ -98,6 +99,41 @@ it("refuses low requests while the event loop lags, no other ones, and lets them
   expect(half).toBeLessThan(70)
   turns(6)
   expect(passing("low")).toBe(100)
+})
+
+it("refuses low requests while the loop never rests, until it does", () => {
+  const { clock, passing, turns } = loaded(1000)
+  clock.busy = 1
+  turns(14)
+  expect([passing("low"), passing("normal"), passing("high")]).toEqual([0, 100, 100])
+  turns(50)
+  expect(passing("normal")).toBe(100)
+  clock.busy = 0.95
+  turns(10)
+  expect(passing("low")).toBe(0)
+  clock.busy = 0.9
+  turns(25)
+  expect(passing("low")).toBe(50)
+  clock.busy = 0.2
+  turns(5)
+  expect(passing("low")).toBe(100)
+})
+
+it("who is refused for the lag hears of it with the next look at the loop, who finds no room at once", () => {
+  const { clock, shedder, turns } = loaded(1)
+  clock.busy = 1
+  turns(14)
+  let said = 0
+  shedder.refuses(() => "low")?.say(() => said++)
+  expect(said).toBe(0)
+  clock.turn()
+  expect(said).toBe(1)
+  shedder.refuses(() => "low")?.say(() => said++)
+  shedder.close()
+  expect(said).toBe(2)
+  shedder.inFlight = 2
+  shedder.refuses(() => "normal")?.say(() => said++)
+  expect(said).toBe(3)
 })
 
 it("refuses normal requests only at ten times the lag, a tenth of them never, and high ones not at all", () => {
@@ -124,7 +160,7 @@ it("looks at the loop only while requests come, and finds nobody guilty of what 
   const { clock, passing, turns } = loaded(1000)
   expect(clock.pending).toBe(0)
   clock.lagMs = 60
-  turns(10)
+  turns(14)
   expect(passing("low")).toBe(0)
   clock.lagMs = 0
   clock.turn()
@@ -153,18 +189,20 @@ it("other limits count at once", () => {
 })
 
 it.each([
-  { from: 0, lags: [21, 30, 25], to: 0.105 },
+  { from: 0, lags: [21, 30, 25], to: 0.1 },
   { from: 0, lags: [19, 500, 500], to: 0 },
   { from: 0.95, lags: [300, 300, 300], to: 1 },
   { from: 1, lags: [150, 150, 150], to: 1 },
-  { from: 1, lags: [201, 201, 201], to: 1.1005 },
+  { from: 1, lags: [201, 201, 201], to: 1.1 },
   { from: 1.85, lags: [900, 900, 900], to: 1.9 },
   { from: 1.5, lags: [900, 900, 199], to: 1.4 },
   { from: 1.05, lags: [0, 0, 0], to: 1 },
+  { from: 1, lags: [0, 0, 0], to: 0.9 },
   { from: 0.5, lags: [0, 0, 15], to: 0.5 },
   { from: 0.05, lags: [0, 0, 9], to: 0 },
 ])("with a limit of 20 ms the level goes from $from to $to after lags of $lags", ({ from, lags, to }) => {
-  expect(nextLevel(from, lags, 20)).toBeCloseTo(to, 6)
+  const samples = lags.map((lagMs) => ({ lagMs, busy: 0 }))
+  expect(nextLevel(from, samples, 20)).toBeCloseTo(to, 6)
 })
 
 it.each([

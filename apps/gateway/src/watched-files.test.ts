@@ -1,0 +1,67 @@
+import { mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { systemClock } from "@meshwork/contract"
+import { expect, it, onTestFinished } from "vitest"
+import { watchFiles } from "./watched-files.ts"
+
+function watched(...names: string[]) {
+  const folder = mkdtempSync(join(tmpdir(), "meshwork-watch-"))
+  const path = (name: string): string => join(folder, name)
+  for (const name of names) writeFileSync(path(name), "one")
+  let changes = 0
+  const watch = watchFiles({ paths: () => names.map(path), clock: systemClock, onChange: () => void changes++ })
+  onTestFinished(async () => {
+    await watch.close()
+    rmSync(folder, { recursive: true })
+  })
+  return { path, watch, changes: () => changes }
+}
+
+const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
+
+it("tells of a file that is written to, replaced, removed and made again, once each", async () => {
+  const { path, changes } = watched("a")
+  await pause(400)
+  expect(changes()).toBe(0)
+  writeFileSync(path("a"), "two")
+  await expect.poll(changes, { timeout: 5000 }).toBe(1)
+  writeFileSync(path("new"), "two")
+  renameSync(path("new"), path("a"))
+  await expect.poll(changes, { timeout: 5000 }).toBe(2)
+  rmSync(path("a"))
+  await expect.poll(changes, { timeout: 5000 }).toBe(3)
+  writeFileSync(path("a"), "two")
+  await expect.poll(changes, { timeout: 5000 }).toBe(4)
+  await pause(700)
+  expect(changes()).toBe(4)
+})
+
+it("waits until nobody writes any more, and tells of files that change together once", async () => {
+  const { path, changes } = watched("cert", "key")
+  await pause(300)
+  const begin = performance.now()
+  for (let turn = 0; performance.now() - begin < 1200; turn++) {
+    writeFileSync(path(turn % 2 === 0 ? "cert" : "key"), `text ${turn}`)
+    await pause(40)
+  }
+  expect(changes()).toBe(0)
+  await expect.poll(changes, { timeout: 5000 }).toBe(1)
+  await pause(600)
+  expect(changes()).toBe(1)
+})
+
+it("follows links, and says nothing once it is closed", async () => {
+  const { path, watch, changes } = watched("link")
+  await pause(300)
+  writeFileSync(path("target"), "two")
+  rmSync(path("link"))
+  symlinkSync("target", path("link"))
+  await expect.poll(changes, { timeout: 5000 }).toBe(1)
+  writeFileSync(path("target"), "three")
+  await expect.poll(changes, { timeout: 5000 }).toBe(2)
+  await watch.close()
+  writeFileSync(path("target"), "four")
+  await pause(700)
+  expect(changes()).toBe(2)
+})
