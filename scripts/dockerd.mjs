@@ -3,7 +3,7 @@
 // What works where: root, and Debian's docker.io. Networks are plain bridges; ports are published by docker-proxy, without iptables. Where
 // overlayfs cannot be mounted, images are copied (vfs).
 import { spawn, spawnSync } from "node:child_process"
-import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs"
+import { closeSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs"
 import { request } from "node:http"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -27,6 +27,7 @@ export async function startDockerd({ args = [], image = true } = {}) {
   const folder = mkdtempSync(join(tmpdir(), "meshwork-dockerd-"))
   const socket = join(folder, "docker.sock")
   const host = `unix://${socket}`
+  mountControlGroups()
   const bridge = makeBridge()
   const containerd = startContainerd(folder)
   let storage = "overlay2"
@@ -112,6 +113,24 @@ export async function startDockerd({ args = [], image = true } = {}) {
     throw error
   }
   return { host, socket, folder, cli, run, start, end, stop, storage: () => storage }
+}
+
+/** Containers need control groups; a machine without systemd may have none mounted. Those that are there stay as they are. */
+function mountControlGroups() {
+  if (/^\S+ \S+ cgroup2? /m.test(readFileSync("/proc/self/mounts", "utf8"))) return
+  const mount = (...words) => spawnSync("mount", words, { encoding: "utf8" }).status === 0
+  const controllers = readFileSync("/proc/cgroups", "utf8")
+    .split("\n")
+    .map((line) => line.split("\t"))
+    .filter(([name, , , enabled]) => name && !name.startsWith("#") && enabled === "1")
+    .map(([name]) => name)
+  mount("-t", "tmpfs", "-o", "mode=755", "cgroup", "/sys/fs/cgroup")
+  const old = controllers.filter((name) => {
+    mkdirSync(`/sys/fs/cgroup/${name}`, { recursive: true })
+    return mount("-t", "cgroup", "-o", name, name, `/sys/fs/cgroup/${name}`)
+  })
+  // Where the second version has all controllers the first one gets none.
+  if (old.length === 0) mount("-t", "cgroup2", "cgroup2", "/sys/fs/cgroup")
 }
 
 /** A bridge of our own: the usual docker0 belongs to the machine's Docker. */
