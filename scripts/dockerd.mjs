@@ -1,4 +1,5 @@
-// A Docker engine of our own for tests: nothing of it touches the machine's Docker, its firewall or its images.
+// A Docker engine of our own for tests: nothing of it touches the machine's Docker or its images. Of its firewall only that is opened, for as long as the
+// engine runs, which would forbid the engine's containers to talk to each other.
 //   node scripts/dockerd.mjs        prints DOCKER_HOST and runs until it is stopped
 // What works where: root, and Debian's docker.io. Networks are plain bridges; ports are published by docker-proxy, without iptables. Where
 // overlayfs cannot be mounted, images are copied (vfs).
@@ -96,6 +97,7 @@ export async function startDockerd({ args = [], image = true } = {}) {
     await containerd.stop()
     for (const mount of mountsUnder(folder)) spawnSync("umount", ["-l", mount])
     spawnSync("ip", ["link", "del", bridge.name])
+    bridge.close()
     rmSync(folder, { recursive: true, force: true })
   }
 
@@ -141,11 +143,21 @@ function makeBridge() {
     const net = `10.${224 + (number >> 8)}.${number & 255}`
     if (ip("link", "add", name, "type", "bridge").status !== 0) continue
     if (ip("addr", "add", `${net}.1/24`, "dev", name).status === 0 && ip("link", "set", name, "up").status === 0) {
-      return { name, pool: `base=10.${240 + ((number >> 8) % 16)}.${number & 255}.0/24,size=28` }
+      const pool = `10.${240 + ((number >> 8) % 16)}.${number & 255}.0/24`
+      return { name, pool: `base=${pool},size=28`, close: allowWithin([`${net}.0/24`, pool]) }
     }
     ip("link", "del", name)
   }
   throw new Error("no bridge can be made for a Docker engine: ip link add failed")
+}
+
+/** What goes from container to container is forbidden where another Docker closed the firewall; allows it within these networks. Returns what takes it back. */
+function allowWithin(networks) {
+  const rules = (action) => networks.map((network) => spawnSync("iptables", [action, "FORWARD", "-s", network, "-d", network, "-j", "ACCEPT"]))
+  const listed = spawnSync("iptables", ["-S", "FORWARD"], { encoding: "utf8" })
+  if (listed.status !== 0 || !listed.stdout.includes("-P FORWARD DROP")) return () => {}
+  rules("-I")
+  return () => void rules("-D")
 }
 
 function answers(socketPath) {
