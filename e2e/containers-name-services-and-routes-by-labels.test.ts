@@ -1,11 +1,11 @@
 import { writeFileSync } from "node:fs"
 import { join } from "node:path"
-import { expect, it } from "vitest"
+import { expect, it, onTestFinished } from "vitest"
 import { baseImage, type Dockerd } from "../scripts/dockerd.mjs"
-import { dockerReason, engineOfThisFile, serve, untilItAnswers } from "./support/docker.ts"
+import { dockerReason, engineOfThisFile, readme, serve, untilItAnswers } from "./support/docker.ts"
 import { eventually } from "./support/eventually.ts"
 import { getOk } from "./support/mesh.ts"
-import { freePorts, meshwork, scratchFolder } from "./support/programs.ts"
+import { freePorts, meshwork, root, scratchFolder } from "./support/programs.ts"
 
 const soonMs = 1500
 const engine = engineOfThisFile()
@@ -67,7 +67,7 @@ it.skipIf(dockerReason !== undefined)(
         .instances
     const standings = async () =>
       (await instances()).map(({ tags, standing }) => `${(tags as Record<string, string>)["docker.container"]} ${standing}`).toSorted()
-    const becomes = (expected: string[], ms = soonMs) => eventually(expected.join(), ms, async () => expect(await standings()).toEqual(expected))
+    const becomes = (expected: string[], ms = 2 * soonMs) => eventually(expected.join(), ms, async () => expect(await standings()).toEqual(expected))
 
     await startLabelled(dockerd, "payment-1", { service: "payment", weight: "9", path_prefix: "/other", check_path: "/" })
     await startLabelled(dockerd, "payment-2", { service: "payment" })
@@ -96,3 +96,49 @@ it.skipIf(dockerReason !== undefined)(
     await becomes([])
   },
 )
+
+it.skipIf(dockerReason !== undefined)("a gateway in a container calls those of its network at their own addresses, published or not", async () => {
+  const dockerd = engine()
+  const file = join(scratchFolder(), "config.yml")
+  writeFileSync(file, readme)
+  await dockerd.run("network", "create", "shop")
+  onTestFinished(() =>
+    dockerd.run("network", "rm", "shop").then(
+      () => {},
+      () => {},
+    ),
+  )
+  const labelled = (name: string) => [
+    "--network",
+    "shop",
+    "--label",
+    `app_name=${name}`,
+    "--label",
+    "env=production",
+    "-e",
+    `NAME=${name}`,
+    baseImage,
+    "-e",
+    serve,
+  ]
+  await dockerd.run("run", "-d", "--expose", "8000", ...labelled("payment"))
+  await dockerd.run("run", "-d", "-p", "8000", ...labelled("orders"))
+  const mounts = [
+    "-v",
+    `${root}:/app:ro`,
+    "-v",
+    `${dockerd.folder}:/docker`,
+    "-v",
+    `${file}:/config.yml:ro`,
+    "-e",
+    "DOCKER_HOST=unix:///docker/docker.sock",
+  ]
+  const [port] = await freePorts(1)
+  // The host name is the id of the container only where nobody chooses one.
+  const own = ["--name", "gateway", "--network", "shop", "--hostname", "front", "-p", `127.0.0.1:${port}:8080`, "--workdir", "/tmp"]
+  const command = ["/app/apps/cli/bin/meshwork.js", "gateway", "--host", "0.0.0.0", "--config", "/config.yml"]
+  await dockerd.run("run", "-d", ...own, ...mounts, baseImage, ...command)
+  for (const name of ["payment", "orders"]) {
+    await eventually(`${name} answers`, 15_000, async () => expect(await text(`http://127.0.0.1:${port}/api/${name}`)).toBe(name))
+  }
+})

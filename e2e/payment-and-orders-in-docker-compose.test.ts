@@ -9,7 +9,11 @@ import { sendGets } from "./support/load.ts"
 import { getOk } from "./support/mesh.ts"
 import { freePorts, meshwork, root, scratchFolder } from "./support/programs.ts"
 
-const missing = dockerReason ?? (spawnSync("docker-compose", ["--version"]).error ? "docker-compose is not installed" : undefined)
+/** 1.29 is a command of its own, v2 a part of Docker's. */
+const composeCommand = [["docker-compose"], ["docker", "compose"]].find(
+  ([command = "", ...words]) => spawnSync(command, [...words, "version"]).status === 0,
+)
+const missing = dockerReason ?? (composeCommand === undefined ? "docker compose is not installed" : undefined)
 if (missing !== undefined && process.env["MESHWORK_REQUIRE"]?.split(",").includes("docker")) throw new Error(missing)
 const soonMs = 1500
 const engine = engineOfThisFile()
@@ -23,7 +27,8 @@ it.skipIf(missing !== undefined)(
     const compose = (...words: string[]) =>
       new Promise<void>((resolve, reject) => {
         const env = { ...process.env, DOCKER_HOST: dockerd.host, IMAGE: baseImage, COMPOSE_PROJECT_NAME: "shop" }
-        const command = spawn("docker-compose", words, { cwd: folder, env, stdio: ["ignore", "ignore", "pipe"] })
+        const [program = "", ...first] = composeCommand ?? []
+        const command = spawn(program, [...first, ...words], { cwd: folder, env, stdio: ["ignore", "ignore", "pipe"] })
         let said = ""
         command.stderr.on("data", (chunk) => (said += String(chunk)))
         command.on("error", reject).on("close", (status) => (status === 0 ? resolve() : reject(new Error(said))))

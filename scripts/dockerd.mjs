@@ -1,9 +1,10 @@
-// A Docker engine of our own for tests: nothing of it touches the machine's Docker, its firewall or its images.
+// A Docker engine of our own for tests: nothing of it touches the machine's Docker or its images. Of its firewall only that is opened, for as long as the
+// engine runs, which would forbid the engine's containers to talk to each other.
 //   node scripts/dockerd.mjs        prints DOCKER_HOST and runs until it is stopped
 // What works where: root, and Debian's docker.io. Networks are plain bridges; ports are published by docker-proxy, without iptables. Where
 // overlayfs cannot be mounted, images are copied (vfs).
 import { spawn, spawnSync } from "node:child_process"
-import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs"
+import { closeSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs"
 import { request } from "node:http"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -27,6 +28,7 @@ export async function startDockerd({ args = [], image = true } = {}) {
   const folder = mkdtempSync(join(tmpdir(), "meshwork-dockerd-"))
   const socket = join(folder, "docker.sock")
   const host = `unix://${socket}`
+  mountControlGroups()
   const bridge = makeBridge()
   const containerd = startContainerd(folder)
   let storage = "overlay2"
@@ -95,6 +97,7 @@ export async function startDockerd({ args = [], image = true } = {}) {
     await containerd.stop()
     for (const mount of mountsUnder(folder)) spawnSync("umount", ["-l", mount])
     spawnSync("ip", ["link", "del", bridge.name])
+    bridge.close()
     rmSync(folder, { recursive: true, force: true })
   }
 
@@ -114,6 +117,24 @@ export async function startDockerd({ args = [], image = true } = {}) {
   return { host, socket, folder, cli, run, start, end, stop, storage: () => storage }
 }
 
+/** Containers need control groups; a machine without systemd may have none mounted. Those that are there stay as they are. */
+function mountControlGroups() {
+  if (/^\S+ \S+ cgroup2? /m.test(readFileSync("/proc/self/mounts", "utf8"))) return
+  const mount = (...words) => spawnSync("mount", words, { encoding: "utf8" }).status === 0
+  const controllers = readFileSync("/proc/cgroups", "utf8")
+    .split("\n")
+    .map((line) => line.split("\t"))
+    .filter(([name, , , enabled]) => name && !name.startsWith("#") && enabled === "1")
+    .map(([name]) => name)
+  mount("-t", "tmpfs", "-o", "mode=755", "cgroup", "/sys/fs/cgroup")
+  const old = controllers.filter((name) => {
+    mkdirSync(`/sys/fs/cgroup/${name}`, { recursive: true })
+    return mount("-t", "cgroup", "-o", name, name, `/sys/fs/cgroup/${name}`)
+  })
+  // Where the second version has all controllers the first one gets none.
+  if (old.length === 0) mount("-t", "cgroup2", "cgroup2", "/sys/fs/cgroup")
+}
+
 /** A bridge of our own: the usual docker0 belongs to the machine's Docker. */
 function makeBridge() {
   const ip = (...words) => spawnSync("ip", words, { encoding: "utf8" })
@@ -122,11 +143,21 @@ function makeBridge() {
     const net = `10.${224 + (number >> 8)}.${number & 255}`
     if (ip("link", "add", name, "type", "bridge").status !== 0) continue
     if (ip("addr", "add", `${net}.1/24`, "dev", name).status === 0 && ip("link", "set", name, "up").status === 0) {
-      return { name, pool: `base=10.${240 + ((number >> 8) % 16)}.${number & 255}.0/24,size=28` }
+      const pool = `10.${240 + ((number >> 8) % 16)}.${number & 255}.0/24`
+      return { name, pool: `base=${pool},size=28`, close: allowWithin([`${net}.0/24`, pool]) }
     }
     ip("link", "del", name)
   }
   throw new Error("no bridge can be made for a Docker engine: ip link add failed")
+}
+
+/** What goes from container to container is forbidden where another Docker closed the firewall; allows it within these networks. Returns what takes it back. */
+function allowWithin(networks) {
+  const rules = (action) => networks.map((network) => spawnSync("iptables", [action, "FORWARD", "-s", network, "-d", network, "-j", "ACCEPT"]))
+  const listed = spawnSync("iptables", ["-S", "FORWARD"], { encoding: "utf8" })
+  if (listed.status !== 0 || !listed.stdout.includes("-P FORWARD DROP")) return () => {}
+  rules("-I")
+  return () => void rules("-D")
 }
 
 function answers(socketPath) {

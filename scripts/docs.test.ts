@@ -24,6 +24,6 @@ it("every root script is named in CONTRIBUTING or the README", () => {
 
 it.each(pages)("every file that %s shows is the file itself", (page) => {
   const text = readFileSync(join(root, page), "utf8")
-  for (const [, file = "", shown] of text.matchAll(/<!-- file: (\S+) -->\n```\w*\n([\s\S]*?)```/g))
+  for (const [, file = "", shown] of text.matchAll(/<!-- shows: (\S+) -->\n```\w*\n([\s\S]*?)```/g))
     expect([file, shown]).toEqual([file, readFileSync(join(root, file), "utf8")])
 })

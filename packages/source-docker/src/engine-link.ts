@@ -8,7 +8,7 @@ import type { Container, DockerEngine, EngineEvent } from "./engine.ts"
 const gatherMs = 20
 /** A connection that lasted this long was a good one: the next one is tried at once, ms. */
 const goodMs = 1000
-/** Share of the time that is spent on lists at most, as rest per time of a list. */
+/** Rest per time of a list, so that lists that take long are made less often. */
 const restPerList = 2
 /** Rest after a list that followed closely upon another, at first and at most, ms: the more happens at once, the more one list answers. */
 const firstRestMs = 25
@@ -130,7 +130,7 @@ export class EngineLink {
       if (signal.aborted) return
       const begin = clock.monotonic()
       await this.#list(engineId, false, signal)
-      await sleep(clock, Math.max(rest, (clock.monotonic() - begin) * restPerList), signal)
+      await sleep(clock, Math.min(longestRestMs, Math.max(rest, (clock.monotonic() - begin) * restPerList)), signal)
       rest = this.#dirty ? Math.min(longestRestMs, rest * 2) : firstRestMs
     }
   }

@@ -1,5 +1,6 @@
 import { spawnSync } from "node:child_process"
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { request } from "node:http"
 import { type AddressInfo, createServer } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -269,16 +270,19 @@ async function createChecked(dockerd: Dockerd, script: string): Promise<string> 
     HostConfig: { PortBindings: { "8000/tcp": [{}] } },
     Healthcheck: { Test: ["CMD", "/usr/local/bin/node", "-e", "require('fs').accessSync('/tmp/well')"], Interval: 2e8, Timeout: 5e9, Retries: 1 },
   })
-  const made = spawnSync(
-    "curl",
-    ["-s", "--unix-socket", dockerd.socket, "-H", "content-type: application/json", "-d", body, "http://x/containers/create"],
-    {
-      encoding: "utf8",
-    },
-  )
-  const { Id: id } = JSON.parse(made.stdout) as { Id: string }
+  const { Id: id } = JSON.parse(await post(dockerd.socket, "/containers/create", body)) as { Id: string }
   dockerd.cli("start", id)
   return id.slice(0, 12)
+}
+
+function post(socketPath: string, path: string, body: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const call = request({ socketPath, path, method: "POST", headers: { "content-type": "application/json" } }, (response) => {
+      let text = ""
+      response.on("data", (chunk) => (text += String(chunk))).on("end", () => resolve(text))
+    })
+    call.on("error", reject).end(body)
+  })
 }
 
 async function eventually<T>(what: string, ms: number, attempt: () => T | Promise<T>): Promise<T> {
