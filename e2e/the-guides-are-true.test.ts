@@ -8,6 +8,8 @@ it("aio-request's client and server side have their counterparts", () => followG
 
 it("what operations describe can be done: every day, backup, another token", () => followGuide("docs/guides/operations.md"))
 
+it("security holds what it says of tokens and of the edge", () => followGuide("docs/guides/security.md"))
+
 it.skipIf(!hasEtcd())("Empusa's commands do what they did, and a discovery server takes over its tree", async () => {
   const etcd = await createEtcd()
   await etcd.start()

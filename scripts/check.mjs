@@ -6,6 +6,7 @@ process.exitCode = await runSteps([
   { name: "lint", command: ["oxlint", "--type-aware", "--deny-warnings"] },
   { name: "format", command: ["biome", "format", "."] },
   { name: "boundaries", command: ["node", "scripts/check-boundaries.mjs"] },
+  { name: "links", command: ["node", "scripts/check-links.mjs"] },
   { name: "unused", command: ["knip"] },
   { name: "packages", command: ["turbo", "run", "check:pack", "--output-logs=errors-only"] },
 ])

@@ -6,20 +6,20 @@ import { eventually } from "./eventually.ts"
 import { freePorts, launch, type Program, root, scratchFolder } from "./programs.ts"
 
 /**
- * What a page of the documentation asks for, in its order. `<!-- file: NAME -->` before a block is a file of the reader's project,
+ * What a page of the documentation asks for, in its order. `<!-- write: NAME -->` before a block is a file of the reader's project,
  * `<!-- run -->` a block of commands behind `$ `, with what they print (`…` stands for anything within a line, alone for any lines), and
  * `<!-- stop: COMMAND -->` is Ctrl-C for the first of those that run behind an `&` with this command.
  */
 export type GuideStep =
-  | { kind: "file"; name: string; text: string }
+  | { kind: "write"; name: string; text: string }
   | { kind: "run"; command: string; output: string }
   | { kind: "stop"; command: string }
 
 /** The steps of a page. */
 export function guideSteps(page: string): GuideStep[] {
-  const marks = /<!-- (file|run|stop)(?:: (.+?))? -->(?:\n+```[^\n]*\n([\s\S]*?)```)?/g
+  const marks = /<!-- (write|run|stop)(?:: (.+?))? -->(?:\n+```[^\n]*\n([\s\S]*?)```)?/g
   return [...page.matchAll(marks)].flatMap(([, kind, name = "", block = ""]): GuideStep[] => {
-    if (kind === "file") return [{ kind, name, text: block }]
+    if (kind === "write") return [{ kind, name, text: block }]
     if (kind === "stop") return [{ kind, command: name }]
     return block
       .split(/^\$ /m)
@@ -54,7 +54,7 @@ export async function followGuide(path: string, ports: Readonly<Record<string, s
   }
   const running: { command: string; program: Program }[] = []
   for (const step of steps) {
-    if (step.kind === "file") {
+    if (step.kind === "write") {
       mkdirSync(dirname(join(folder, step.name)), { recursive: true })
       writeFileSync(join(folder, step.name), moved(step.text))
     } else if (step.kind === "stop") {

@@ -5,6 +5,7 @@ import { type InstanceProcess, startInstance } from "../drill/instance-process.t
 import { type LoadResult, startLoad, type SteadyLoad } from "../drill/steady-load.ts"
 import { exitCodes } from "../failure.ts"
 import { formatOption, type OutputFormat, serverOption, textOption, VariableOption, wholeNumber } from "../options.ts"
+import { withProgress } from "../progress.ts"
 import { openServer, type ServerConnection } from "../server-connection.ts"
 import { printable } from "../table.ts"
 
@@ -92,12 +93,12 @@ class Drill {
     const before = await this.#serving()
     for (let count = 1; count <= instances; count++) await this.#start(before + count)
     this.#say(`${instances} instances serve; sending up to ${rate} requests/s to ${url}`)
-    await this.#answers(url)
+    await withProgress(this.#context, `waiting until ${url} answers`, () => this.#answers(url))
     this.#load = startLoad({ url, connections, perSecond: rate, clock: this.#clock })
     await this.#pause(1000)
     for (let count = 1; count <= instances; count++) {
       await this.#start(before + instances + 1)
-      await this.#retire()
+      await withProgress(this.#context, "waiting until the oldest instance has ended", () => this.#retire())
       this.#say(`${count} of ${instances} restarted: ${this.#load.requests} requests, ${this.#load.failures} failed`)
     }
     await this.#pause(1000)
@@ -118,14 +119,17 @@ class Drill {
     let exit: number | string | undefined
     void instance.ended.then((code) => (exit = code))
     const until = this.#clock.monotonic() + this.#options.patience * 1000
-    for (let now = await this.#serving(); now < serving; now = await this.#serving()) {
-      if (exit !== undefined) throw new MeshError("internal", `the command ended with ${exit} before it served:\n${instance.said()}`)
-      if (this.#clock.monotonic() > until) {
-        const seen = `${now} instead of ${serving} instances of ${this.#options.service} serve`
-        throw new MeshError("internal", `${seen} after ${this.#options.patience} s; the command said:\n${instance.said()}`)
+    const wait = async () => {
+      for (let now = await this.#serving(); now < serving; now = await this.#serving()) {
+        if (exit !== undefined) throw new MeshError("internal", `the command ended with ${exit} before it served${saying(instance)}`)
+        if (this.#clock.monotonic() > until) {
+          const seen = `${now} instead of ${serving} instances of ${this.#options.service} serve`
+          throw new MeshError("internal", `${seen} after ${this.#options.patience} s${saying(instance)}`)
+        }
+        await this.#pause(lookEveryMs)
       }
-      await this.#pause(lookEveryMs)
     }
+    await withProgress(this.#context, `waiting until ${serving} instances of ${this.#options.service} serve`, wait)
   }
 
   /** Takes the instance out that has run longest, as a deploy does. */
@@ -177,6 +181,11 @@ class Drill {
   #say(text: string): void {
     this.#context.stderr.write(`${printable(text)}\n`)
   }
+}
+
+function saying(instance: InstanceProcess): string {
+  const said = instance.said().trimEnd()
+  return said === "" ? ", and the command said nothing" : `:\n${said}`
 }
 
 function sentences({ restarted, service, seconds, requests, failures, failed, medianMs, p99Ms, slowestMs }: DrillResult): string {

@@ -95,6 +95,10 @@ async function register(context: CliContext, target: Target, wanted: { key: Inst
 }
 
 async function withdraw(context: CliContext, what: string, held: Held): Promise<void> {
-  const text = (await held.withdraw()) ? "unregistered" : "belongs to somebody else by now, and stays registered"
+  const gone = await held.withdraw().catch((error: unknown) => {
+    if (!MeshError.is(error)) throw error
+    throw new MeshError(error.code, `service ${what} could not be unregistered: ${error.message}`, { cause: error })
+  })
+  const text = gone ? "unregistered" : "belongs to somebody else by now, and stays registered"
   context.stderr.write(`service ${what} ${text}\n`)
 }
