@@ -9,7 +9,8 @@ export interface Mesh {
   readonly gatewayUrl: string
   readonly adminUrl: string
   readonly discoveryUrl: string
-  startDiscovery(): Promise<Program>
+  /** `env` is added to its variables. */
+  startDiscovery(env?: Record<string, string>): Promise<Program>
   startGateway(): Promise<Program>
   startShop(name: "orders" | "payment"): Promise<Program & { address: string }>
   instances(service: string): Promise<{ id: string; standing: string; host: string; port: number }[]>
@@ -51,8 +52,8 @@ ${routes}`,
     gatewayUrl,
     adminUrl,
     discoveryUrl,
-    async startDiscovery() {
-      const program = meshwork("discovery", ["discovery", "-c", file], { cwd: folder })
+    async startDiscovery(env = {}) {
+      const program = meshwork("discovery", ["discovery", "-c", file], { cwd: folder, env })
       await eventually("discovery is ready", 15_000, () => getOk(`${discoveryUrl}/ready`))
       return program
     },
