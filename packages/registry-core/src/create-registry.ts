@@ -387,6 +387,15 @@ class StoredRegistry implements Registry {
     await this.#changes.attempt(this.#changes.make(record, "registry", rule))
   }
 
+  /** Makes this server the keeper of an instance whose keeper is gone, so that the time it is given does not begin anew when that one returns. */
+  async #inherit({ record }: Entry): Promise<void> {
+    const rule = (current: InstanceRecord | undefined): Wish =>
+      current === undefined || current.boot !== record.boot || current.keeper !== record.keeper
+        ? undefined
+        : { put: { ...current, keeper: this.#options.server.id }, what: "taken over", why: "its keeper is gone", claims: true }
+    await this.#changes.attempt(this.#changes.make(record, "registry", rule))
+  }
+
   #told(news: StorageNews): void {
     if ("reset" in news) {
       this.#changes.skip(news.reset.problems)
@@ -403,8 +412,12 @@ class StoredRegistry implements Registry {
   }
 
   #divide(servers: readonly ServerInfo[]): void {
+    const before = new Set(this.#division.servers.map(({ id }) => id))
     if (!this.#division.update(servers)) return
-    this.#state.divide()
+    for (const entry of this.#state.divide()) {
+      const { keeper } = entry.record
+      if (keeper !== undefined && before.has(keeper) && !this.#division.has(keeper)) void this.#inherit(entry)
+    }
     this.#log("info", "discovery servers over this storage", { servers: servers.map(({ url }) => url) })
     for (const listener of this.#dividedListeners) listener()
   }

@@ -148,17 +148,22 @@ export class RegistryState {
     this.journal.add({ at: cause.at, revision: this.#revision, service: key.service, id: key.id, what, by: cause.by, why: cause.why })
   }
 
-  /** Divides the leases anew among the servers that are there: each that falls to this one gets a full ttl from now. */
-  divide(): void {
+  /** Divides the leases anew among the servers that are there: each that falls to this one gets a full ttl from now. Those that fell to it. */
+  divide(): Entry[] {
+    const fallen: Entry[] = []
     const now = this.#leases.now()
     for (const view of this.#views.values()) {
       for (const entry of view.entries.values()) {
         const kept = this.#division.keeps(entry.record)
-        if (kept && !entry.kept && !entry.alone) renew(entry, now, becameKeeper)
+        if (kept && !entry.kept && !entry.alone) {
+          renew(entry, now, becameKeeper)
+          fallen.push(entry)
+        }
         entry.kept = kept
       }
       view.nextDueAt = Number.NEGATIVE_INFINITY
     }
+    return fallen
   }
 
   /** Gives every lease a full ttl from now, because nobody can tell what happened lately, nor since when somebody keeps whom. */

@@ -114,6 +114,20 @@ it("a lease that runs out while the store is away for a moment ends half a ttl l
   expect(b.registry.journal({ limit: 1 })[0]?.why).toMatch(/^lease expired: last heartbeat 1\d\.\d s ago$/)
 })
 
+it("what fell to another server goes in time, although its keeper only stood still and comes back", async () => {
+  const { clock, a, b, keeper, removals } = await two()
+  a.storage.cut = true
+  await clock.advance(12_000)
+  expect(keeper()).toBe("server-b")
+  await clock.advance(10_000)
+  a.storage.cut = false
+  await clock.advance(17_000)
+  expect([removals(), b.registry.list("s").instances.length]).toEqual([0, 1])
+  await clock.advance(3000)
+  expect([removals(), b.registry.list("s").instances.length, a.registry.list("s").instances.length]).toEqual([1, 0, 0])
+  expect(a.registry.journal({ limit: 1 })[0]?.why).toMatch(/^lease expired: no heartbeat in the 3\d\.\d s since this server became its keeper$/)
+})
+
 it("a server that had to read everything anew hands out snapshots, also to those who come from another server", async () => {
   const { clock, data, a, b } = await two()
   const frames: string[] = []
