@@ -1,7 +1,8 @@
 import { expect, it } from "vitest"
 import { hasEtcd, linksTo } from "./support/etcd-cluster.ts"
 import { eventually } from "./support/eventually.ts"
-import { createManyServers, type Fleet, type ManyServers, ttlSeconds } from "./support/many-servers.ts"
+import type { Fleet } from "./support/fleet.ts"
+import { createManyServers, type ManyServers, ttlSeconds } from "./support/many-servers.ts"
 import { getOk } from "./support/mesh.ts"
 
 const noEtcd = !hasEtcd()

@@ -2,6 +2,7 @@ import { join } from "node:path"
 import { expect } from "vitest"
 import { createEtcd, type RealEtcd } from "./etcd-cluster.ts"
 import { eventually } from "./eventually.ts"
+import { type Fleet, startFleet } from "./fleet.ts"
 import { journalOf } from "./journal.ts"
 import { getOk } from "./mesh.ts"
 import { freePorts, launch, meshwork, type Program, root, scratchFolder } from "./programs.ts"
@@ -15,13 +16,6 @@ export interface Server {
   readonly url: string
   program: Program
   start(): Promise<void>
-}
-
-/** A process of 50 instances, ten of each service. */
-export interface Fleet {
-  readonly program: Program
-  /** `service/id` of each. */
-  readonly members: readonly string[]
 }
 
 export interface ManyServers {
@@ -44,7 +38,7 @@ export async function createManyServers(endpoints?: (etcd: RealEtcd, server: num
   const folder = scratchFolder()
   const ports = await freePorts(3)
   const urls = ports.map((port) => `http://127.0.0.1:${port}`)
-  const from = (first: number) => urls.map((_, step) => urls[(first + step) % urls.length]).join()
+  const from = (first: number) => urls.map((_, step) => urls[(first + step) % urls.length] ?? "")
   const servers = await Promise.all(
     urls.map(async (url, index): Promise<Server> => {
       const hosts = (await endpoints?.(etcd, index)) ?? etcd.endpoints
@@ -60,7 +54,7 @@ export async function createManyServers(endpoints?: (etcd: RealEtcd, server: num
   )
   const followers = urls.map((_, index) =>
     launch(`follower ${index}`, process.execPath, [join(root, "e2e/programs/follower.mjs")], {
-      env: { MESHWORK_SERVER: from(index), SERVICES: services.join() },
+      env: { MESHWORK_SERVER: from(index).join(), SERVICES: services.join() },
     }),
   )
   const acknowledged: string[] = []
@@ -89,14 +83,7 @@ export async function createManyServers(endpoints?: (etcd: RealEtcd, server: num
     etcd,
     servers,
     acknowledged,
-    async startFleet(first) {
-      const name = `f${fleets++}`
-      const program = launch(`fleet ${name}`, process.execPath, [join(root, "e2e/programs/fleet.mjs")], {
-        env: { MESHWORK_SERVER: from(first), SERVICES: services.join(), COUNT: String(perFleet), TTL: String(ttlSeconds), NAME: name },
-      })
-      await eventually(`fleet ${name} is registered`, 20_000, () => expect(program.stdout()).toContain("all registered"))
-      return { program, members: Array.from({ length: perFleet }, (_, index) => `${services[index % services.length]}/${name}-${index}`) }
-    },
+    startFleet: (first) => startFleet({ name: `f${fleets++}`, discovery: from(first), services, count: perFleet, ttlSeconds }),
     async acknowledge(id, first) {
       await eventually(`${id} is registered`, 15_000, async () => {
         const url = urls[(first + Math.floor(performance.now() / 100)) % urls.length]
