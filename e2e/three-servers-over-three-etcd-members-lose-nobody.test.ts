@@ -93,7 +93,7 @@ it.skipIf(noEtcd)("a server is cut off from etcd: it answers and says that it is
   const many = await createManyServers(async (etcd, server) => {
     if (server !== 0) return etcd.endpoints
     const links = await linksTo(etcd)
-    set = links.set
+    set = (state) => links.set(state)
     return links.endpoints
   })
   const { living, doomed } = await populate(many)

@@ -1,4 +1,5 @@
 // The thread that alone touches the file, so that a slow disk never stops the registry's event loop.
+import { accessSync, constants, existsSync } from "node:fs"
 import { dirname } from "node:path"
 import { DatabaseSync } from "node:sqlite"
 import { parentPort } from "node:worker_threads"
@@ -91,16 +92,28 @@ function close(call: number): void {
 const sqliteCodes: Readonly<Record<number, Fault>> = {
   5: { kind: "unavailable", message: "is used by another process; one file belongs to one discovery server" },
   8: { kind: "unavailable", message: "cannot be written: it is read-only" },
+  10: { kind: "unavailable", message: "cannot be used: its disk fails (disk I/O error)" },
   13: { kind: "unavailable", message: "cannot be written: the disk is full" },
   14: { kind: "config", message: "cannot be opened: not a file, or no permission" },
   26: { kind: "config", message: "is not a SQLite database" },
   11: { kind: "config", message: "is damaged; restore a backup or move it away" },
 }
 
+function isReadOnly(): boolean {
+  try {
+    for (const place of [dirname(path), path]) if (existsSync(place)) accessSync(place, constants.W_OK)
+    return false
+  } catch {
+    return true
+  }
+}
+
 function describe(error: unknown): Fault {
   if (error instanceof UnusableFile) return { kind: "config", message: `${path} ${error.message}` }
   const { errcode, code, message } = error as { errcode?: number; code?: string; message: string }
-  const known = errcode === undefined ? undefined : sqliteCodes[errcode & 0xff]
+  const primary = (errcode ?? 0) & 0xff
+  // SQLite says I/O error where it may not make the files beside its own.
+  const known = sqliteCodes[(primary === 10 || primary === 14) && isReadOnly() ? 8 : primary]
   if (known) return { kind: known.kind, message: `${path} ${known.message}` }
   const kind = code === "EACCES" || code === "ENOTDIR" || code === "EROFS" || code === "EEXIST" ? "config" : "unavailable"
   return { kind, message: `${path}: ${message}` }
