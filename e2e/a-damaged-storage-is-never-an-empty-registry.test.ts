@@ -146,6 +146,16 @@ describe.each([
     expect(readFileSync(path).equals(Buffer.alloc(64_000, "x"))).toBe(true)
   })
 
+  it("that was emptied is refused by name", async () => {
+    const { path, spec } = place()
+    await filled(spec)
+    writeFileSync(path, "")
+    const { code, said } = await refused(spec)
+    expect([code === 0, code === "SIGKILL"]).toEqual([false, false])
+    expect(said).toContain(path)
+    expect(said).toMatch(/is empty, and no file of a registry ever is/)
+  })
+
   it("that another process uses is refused by name, and the first one goes on", async () => {
     const { path, spec } = place()
     const first = await serve(spec)

@@ -42,13 +42,16 @@ export class RecordTables {
     this.#setMeta = database.prepare("INSERT INTO meta VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value")
   }
 
+  /** Where the data set stands. */
+  resume(): { epoch: string; revision: number } {
+    const meta = this.#meta()
+    this.#revision = Number(meta.get("revision"))
+    return { epoch: String(meta.get("epoch")), revision: this.#revision }
+  }
+
+  /** Everything. */
   load(): StoredState {
-    const meta = new Map(
-      (this.#database.prepare("SELECT name, value FROM meta").all() as { name: string; value: string | number }[]).map((row) => [
-        row.name,
-        row.value,
-      ]),
-    )
+    const meta = this.#meta()
     this.#revision = Number(meta.get("revision"))
     const records: StoredRecord[] = []
     const problems: StorageProblem[] = []
@@ -66,6 +69,11 @@ export class RecordTables {
       problems,
       lastAliveAt: lastAliveAt === undefined ? null : Number(lastAliveAt),
     }
+  }
+
+  #meta(): Map<string, string | number> {
+    const rows = this.#database.prepare("SELECT name, value FROM meta").all() as { name: string; value: string | number }[]
+    return new Map(rows.map(({ name, value }) => [name, value]))
   }
 
   /** Applies several commits in one transaction; one list of results each. */

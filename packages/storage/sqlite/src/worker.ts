@@ -8,7 +8,7 @@ import type { StorageOp } from "@meshwork/registry-core"
 import { makeFolder } from "./make-folder.ts"
 import type { Fault, WorkerReply, WorkerRequest } from "./messages.ts"
 import { RecordTables } from "./record-tables.ts"
-import { prepare, UnusableFile } from "./schema.ts"
+import { createFile, prepare, UnusableFile } from "./schema.ts"
 
 const groupCommitMs = 5
 const maxGrouped = 5000
@@ -26,7 +26,8 @@ let scheduled = false
 
 port.on("message", (request: WorkerRequest) => {
   try {
-    if (request.ask === "open") reply({ call: request.call, opened: open(request.path) })
+    if (request.ask === "open") reply({ call: request.call, opened: open(request.path).load() })
+    else if (request.ask === "reopen") reply({ call: request.call, reopened: open(request.path).resume() })
     else if (request.ask === "commit") enqueue(request.call, request.ops, request.at)
     else close(request.call)
   } catch (error) {
@@ -38,13 +39,14 @@ function reply(message: WorkerReply): void {
   port?.postMessage(message)
 }
 
-function open(file: string) {
+function open(file: string): RecordTables {
   path = file
   makeFolder(dirname(file))
+  createFile(file)
   database = new DatabaseSync(file)
   prepare(database)
   tables = new RecordTables(database)
-  return tables.load()
+  return tables
 }
 
 function enqueue(call: number, ops: readonly StorageOp[], at: number): void {
