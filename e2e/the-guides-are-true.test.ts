@@ -1,6 +1,7 @@
 import { it } from "vitest"
 import { createEtcd, hasEtcd } from "./support/etcd-process.ts"
 import { followGuide } from "./support/guide.ts"
+import { freePorts } from "./support/programs.ts"
 
 it("five minutes lead from an empty folder to a service behind the gateway", () => followGuide("docs/guides/five-minutes.md"))
 
@@ -14,4 +15,11 @@ it.skipIf(!hasEtcd())("Empusa's commands do what they did, and a discovery serve
   const etcd = await createEtcd()
   await etcd.start()
   await followGuide("docs/guides/migrating-from-empusa.md", { 2379: etcd.endpoint.split(":")[1] ?? "" })
+})
+
+it.skipIf(!hasEtcd())("several discovery servers over one etcd list what one of them took, and outlive one of them", async () => {
+  const etcd = await createEtcd()
+  await etcd.start()
+  const [second = 0, third = 0] = await freePorts(2)
+  await followGuide("docs/guides/several-servers.md", { 2379: etcd.endpoint.split(":")[1] ?? "", 8018: String(second), 8028: String(third) })
 })

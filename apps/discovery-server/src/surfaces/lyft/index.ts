@@ -74,7 +74,10 @@ function addRoutes(lyft: FastifyInstance, { registry, authorize, settings }: Lyf
     const { port: portText } = request.query
     const port = typeof portText === "string" ? portNumber(portText) : undefined
     if (portText !== undefined && port === undefined) return reply.code(400).send({})
-    const found = instancesAt(registry, request.params).filter((instance) => port === undefined || instance.port === port)
+    const found = known(
+      registry,
+      instancesAt(registry, request.params).filter((instance) => port === undefined || instance.port === port),
+    )
     const removed = await each(found, (instance) => registry.deregister(instance, { by: callerOf(request) }))
     return reply.code(removed > 0 ? 200 : 400).send({})
   })
@@ -82,17 +85,27 @@ function addRoutes(lyft: FastifyInstance, { registry, authorize, settings }: Lyf
   lyft.post<Host>(balancing, guarded, async (request, reply) => {
     const weight = readWeight(fieldsOf(request.body))
     if (typeof weight !== "number") return reply.code(400).send(weight.refused)
-    const { instances } = registry.list(request.params.service)
-    await each(instances, (instance) => registry.patch(instance, { weight }, { by: callerOf(request) }))
+    await each(known(registry, registry.list(request.params.service).instances), (instance) =>
+      registry.patch(instance, { weight }, { by: callerOf(request) }),
+    )
     return reply.code(204).send()
   })
 
   lyft.post<Host>(`${balancing}/:ip`, guarded, async (request, reply) => {
     const weight = readWeight(fieldsOf(request.body))
     if (typeof weight !== "number") return reply.code(400).send(weight.refused)
-    const set = await each(instancesAt(registry, request.params), (instance) => registry.patch(instance, { weight }, { by: callerOf(request) }))
+    const set = await each(known(registry, instancesAt(registry, request.params)), (instance) =>
+      registry.patch(instance, { weight }, { by: callerOf(request) }),
+    )
     return set > 0 ? reply.code(204).send() : reply.code(404).send({ error: "Host not found" })
   })
+}
+
+/** Instances to be changed; that there are none is old news while the storage is not reached, and refused. */
+function known(registry: Registry, instances: readonly Instance[]): readonly Instance[] {
+  if (instances.length === 0 && registry.staleSince() !== undefined)
+    throw new MeshError("storage_unavailable", "the storage is not reached, so who is registered is not known here; ask another server, or again")
+  return instances
 }
 
 function instancesAt(registry: Registry, { service: name, ip }: Host["Params"]): Instance[] {
