@@ -1,10 +1,12 @@
+import { spawnSync } from "node:child_process"
 import { readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { expect, it } from "vitest"
 import { type CheckedService, startCheckedService } from "./support/checked-service.ts"
 import { eventually } from "./support/eventually.ts"
 import { getOk } from "./support/mesh.ts"
-import { freePorts, meshwork, scratchFolder } from "./support/programs.ts"
+import { createRemoteHost, namespacesMissing } from "./support/network-namespace.ts"
+import { freePorts, launch, meshwork, scratchFolder } from "./support/programs.ts"
 
 interface Stats {
   service_statistics: { instance_url: string; service_name: string; stats_packets: { final_status: string }[] }[]
@@ -27,6 +29,8 @@ async function up(services: object, name = "test.json", write: (document: unknow
   return { folder, program, discoveryUrl, url, stats, serving }
 }
 
+const pingMissing = spawnSync("ping", ["-V"]).status !== 0
+if (pingMissing && (process.env["MESHWORK_REQUIRE"] ?? "").split(",").includes("ping")) throw new Error("ping is required, and not installed")
 const polling = { method: "health", endpoint: "/health", frequency: 0.25 }
 /** Who answers so many requests, each name once. */
 async function answering(url: string, count = 20): Promise<string[]> {
@@ -125,6 +129,29 @@ it("chooses who is available more often, and answers 502 where nobody can be rea
   await answers(`${url}/a`, "shaky")
   const unreachable = await fetch(`${url}/rare`)
   expect([unreachable.status, unreachable.headers.get("content-type")]).toEqual([502, "application/problem+json"])
+})
+
+it.skipIf(namespacesMissing !== undefined || pingMissing)("pings a host where no port is given, and connects where one is", async () => {
+  const host = createRemoteHost(8)
+  const [port] = await freePorts(1)
+  const program = 'require("net").createServer((socket) => socket.end()).listen(+process.argv[2], process.argv[1], () => console.log("listens"))'
+  const [command, ...args] = [...host.within, process.execPath, "-e", program, host.address, String(port)]
+  const server = launch("server", command ?? "", args)
+  await eventually("it listens", 15_000, () => expect(server.stdout()).toContain("listens"))
+  const ping = { method: "ping", frequency: 0.5 }
+  const { stats, serving } = await up({ api: { servers: { [host.address]: ping, [`http://${host.address}:${port}`]: ping }, apis: ["/a"] } })
+  const last = async () => {
+    const { service_statistics: rows } = await stats()
+    return Object.fromEntries(rows.map(({ instance_url, stats_packets }) => [instance_url, stats_packets.at(-1)?.final_status]))
+  }
+  await serving("api", 2)
+  expect(await last()).toEqual({ [host.address]: "active", [`http://${host.address}:${port}`]: "active" })
+  server.kill("SIGKILL")
+  const gone = { [host.address]: "active", [`http://${host.address}:${port}`]: "service unreachable" }
+  await eventually("the port is closed", 5000, async () => expect(await last()).toEqual(gone))
+  host.cut()
+  await eventually("the host is silent", 15_000, async () => expect(await last()).toEqual({ ...gone, [host.address]: "inactive" }))
+  await serving("api", 0)
 })
 
 it("runs as two programs too: the request processor asks and tells the discovery server, and polls by itself while there is none", async () => {

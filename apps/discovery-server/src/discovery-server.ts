@@ -14,7 +14,7 @@ import { registerMetrics } from "./metrics.ts"
 import { registerOpenApi } from "./openapi.ts"
 import { GatewayReports } from "./reports.ts"
 import { markStaleReads } from "./stale-reads.ts"
-import { applyStaticServices, type StaticInstance } from "./static-services.ts"
+import { createStaticServices, type StaticInstance, type StaticServices } from "./static-services.ts"
 import { registerLyft } from "./surfaces/lyft/index.ts"
 import type { LyftSettings } from "./surfaces/lyft/settings.ts"
 import { registerNative } from "./surfaces/native/index.ts"
@@ -77,14 +77,17 @@ export async function createDiscoveryServer(options: DiscoveryServerOptions): Pr
   // A taken port is the likelier mistake, and the clearer message, than the storage that goes with it.
   await assertBindable(address)
 
+  const id = randomUUID()
   let registry: Registry | undefined
   let polling: HealthPolling | undefined
+  let statics: StaticServices | undefined
   let docker: DockerServices | undefined
   const app = createHttpApp(log)
   const close = async () => {
     const cut = clock.timer(closeGraceMs, () => app.server.closeAllConnections()).unref()
     await app.close()
     cut.cancel()
+    statics?.close()
     await docker?.close()
     await polling?.close()
     await (registry ?? storage).close()
@@ -95,7 +98,7 @@ export async function createDiscoveryServer(options: DiscoveryServerOptions): Pr
   try {
     registry = await createRegistry({
       storage,
-      server: { id: randomUUID(), url: `http://${formatHostPort(reachableHost(options, address.host), address.port)}` },
+      server: { id, url: `http://${formatHostPort(reachableHost(options, address.host), address.port)}` },
       clock,
       random,
       probeSuspect: createSuspectProbe(clock),
@@ -103,7 +106,9 @@ export async function createDiscoveryServer(options: DiscoveryServerOptions): Pr
       ...(options.limits === undefined ? {} : { limits: options.limits }),
     })
     const opened = registry
-    if (options.instances !== undefined) await applyStaticServices(opened, options.instances)
+    const own = createStaticServices(opened, id, (message) => log.warn(message))
+    statics = own
+    if (options.instances !== undefined) await own.apply(options.instances)
     polling = startHealthPolling({ registry: opened, clock, random, log })
     docker = await openDocker(options, opened, address.host)
     markStaleReads(app, opened, clock)
@@ -121,7 +126,7 @@ export async function createDiscoveryServer(options: DiscoveryServerOptions): Pr
     const { port } = app.server.address() as AddressInfo
     return {
       url: `http://${formatHostPort(address.host, port)}`,
-      applyInstances: (instances) => applyStaticServices(opened, instances),
+      applyInstances: (instances) => own.apply(instances),
       close: closeOnce,
     }
   } catch (error) {

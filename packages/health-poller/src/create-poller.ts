@@ -203,6 +203,7 @@ class HealthPoller implements Poller {
     entry.running = run
     const startedAt = this.#clock.now()
     const begin = this.#clock.monotonic()
+    entry.lateMs = Math.max(0, begin - entry.at)
     let result: ProbeResult
     try {
       result = await this.#probe(entry.target, run.signal)
@@ -239,7 +240,7 @@ class HealthPoller implements Poller {
     this.#probes[outcome]++
     entry.history.record({ startedAt, durationMs, outcome, ...(said === undefined ? {} : { said }) }, check.packetLimit)
     this.#troubles.fault(entry, outcome === "fault" ? result.reason : undefined)
-    const step = nextCycle(check, entry.failed, ok, this.#random)
+    const step = nextCycle(check, entry.failed, ok, this.#random, entry.lateMs)
     entry.failed = step.next === "retry" ? step.failed : 0
     this.#schedule(entry, step.afterMs)
     if (step.next === "retry" || outcome === "fault") return

@@ -19,6 +19,20 @@ it("waits the frequency give or take 5 %", () => {
   expect(nextCycle(check, 0, true, () => 0.999_999).afterMs).toBeCloseTo(10_500, 1)
 })
 
+test.each([
+  { lateMs: 0, afterMs: 10_000 },
+  { lateMs: 200, afterMs: 9800 },
+  { lateMs: 500, afterMs: 9500 },
+  { lateMs: 501, afterMs: 10_000 },
+])("makes up for $lateMs ms that a probe began late", ({ lateMs, afterMs }) => {
+  expect(nextCycle(check, 0, true, middle, lateMs).afterMs).toBe(afterMs)
+})
+
+it("comes no sooner than 5 % early, and leaves the retry delay alone", () => {
+  expect(nextCycle(check, 0, true, () => 0.1, 500).afterMs).toBe(9500)
+  expect(nextCycle(check, 0, false, middle, 400).afterMs).toBe(500)
+})
+
 describe("the first probe", () => {
   test.each([
     { frequencySeconds: 60, newcomers: 1, latest: 0 },

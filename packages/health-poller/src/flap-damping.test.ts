@@ -14,8 +14,8 @@ test.each([
   { frequencySeconds: 0.1, ms: 15_000 },
   { frequencySeconds: 2.5, ms: 15_000 },
   { frequencySeconds: 10, ms: 40_000 },
-  { frequencySeconds: 60, ms: 240_000 },
-  { frequencySeconds: 86_400, ms: 300_000 },
+  { frequencySeconds: 60, ms: 60_000 },
+  { frequencySeconds: 86_400, ms: 60_000 },
 ])("the penalty of a check every $frequencySeconds s falls by half in $ms ms", ({ frequencySeconds, ms }) => {
   expect(halfLifeMs({ frequencySeconds })).toBe(ms)
 })
@@ -31,6 +31,16 @@ test.each([
   { cycles: `-+-+-${"+".repeat(15)}`, held: false },
 ])("after $cycles it is held: $held", ({ cycles, held }) => {
   expect(run(cycles).state.held).toBe(held)
+})
+
+it.each([
+  { frequencySeconds: 10, held: true },
+  { frequencySeconds: 60, held: false },
+])("one that fails at every other check, one every $frequencySeconds s, is held: $held", ({ frequencySeconds, held }) => {
+  let state: Flapping = steady
+  for (let cycle = 0; cycle < 100; cycle++)
+    state = nextFlapping(state, cycle % 2 === 1, cycle * frequencySeconds * 1000, halfLifeMs({ frequencySeconds }))
+  expect(state.held).toBe(held)
 })
 
 describe("a held instance", () => {

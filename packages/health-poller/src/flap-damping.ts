@@ -18,7 +18,7 @@ const releaseBelow = 1
 /** Bounds how long one is held: from here it takes two half-lives to be released. */
 const mostPenalty = 4
 const leastHalfLifeMs = 15_000
-const mostHalfLifeMs = 300_000
+const mostHalfLifeMs = 60_000
 
 /** An instance that never flapped. */
 export const steady: Flapping = { penalty: 0, at: 0, held: false }
@@ -29,7 +29,7 @@ export function rememberedFlapping(penalty: number | undefined, failing: boolean
   return { penalty: Math.min(failing ? mostPenalty : releaseBelow, penalty), at: now, held: failing && penalty >= suppressAbove }
 }
 
-/** In which time a penalty falls by half: four cycles, but 15 s at least and 5 minutes at most. */
+/** In which time a penalty falls by half: four cycles, but 15 s at least and 60 s at most: whoever is asked rarely changes rarely, and is not worth an outage. */
 export function halfLifeMs(check: Pick<Check, "frequencySeconds">): number {
   return Math.min(mostHalfLifeMs, Math.max(leastHalfLifeMs, check.frequencySeconds * 4000))
 }

@@ -16,6 +16,8 @@ export class PollEntry implements Due {
   slot = -1
   /** Whether its last probe ran into the time limit. */
   hangs = false
+  /** How much later than due the last probe began. */
+  lateMs = 0
   /** Failed probes of the present cycle. */
   failed = 0
   /** Tries that were made again because this process stood still during them. */
