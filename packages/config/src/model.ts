@@ -73,7 +73,7 @@ const gatewaySchema = z.strictObject({
   connectTimeoutMs: milliseconds.default(1000),
   /** How long an exchange may pass no byte either way once response headers came. */
   idleTimeoutMs: milliseconds.default(60_000),
-  /** Requests in flight beyond which new ones are shed: `low` ones from three quarters of it, `high` ones beyond a tenth more. */
+  /** Requests in flight beyond which new ones are shed: `low` ones from three quarters of it, `high` ones from twice as many. */
   maxInFlight: z.int().min(1).default(10_000),
   /** Standing lag of the event loop from which `low` requests are shed, and at ten times of it `normal` ones; 0 = never. */
   maxLagMs: milliseconds.default(20),

@@ -26,6 +26,7 @@ export interface BackendsOptions {
 
 interface Connections {
   origin: string
+  secure: boolean
   pool: Pool
 }
 
@@ -45,8 +46,8 @@ export class Backends {
     let connections = this.#connections.get(endpoint)
     if (connections === undefined || connections.origin !== endpoint.origin) connections = this.#connect(endpoint, connections)
     // Else undici goes by the Host header, which is the caller's: it would decide whose certificate is right.
-    const secure = endpoint.origin.startsWith("https:") ? { ...options, servername: endpoint.instance.host } : options
-    connections.pool.dispatch(secure, handler)
+    const own = connections.secure ? { ...options, servername: endpoint.instance.host } : options
+    connections.pool.dispatch(own, handler)
   }
 
   /** Goes by other settings from now on: what is under way ends where it is. */
@@ -70,7 +71,7 @@ export class Backends {
       keepAliveTimeoutThreshold: 500,
       allowH2: false,
     })
-    const connections = { origin: endpoint.origin, pool }
+    const connections = { origin: endpoint.origin, secure: endpoint.origin.startsWith("https:"), pool }
     this.#connections.set(endpoint, connections)
     const leave = (): void => {
       endpoint.gone.removeEventListener("abort", leave)

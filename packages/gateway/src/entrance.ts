@@ -112,7 +112,7 @@ export class Entrance {
     if (route === undefined) return this.#noRoute(request, response, admitted.target)
     const address = plainAddress(request.socket.remoteAddress)
     const inMesh = this.#meshPeer(address)
-    const refusal = shedder.refuses(() => (inMesh ? priorityOf(rawHeaders) : "normal"))
+    const refusal = shedder.underPressure() ? shedder.refuses(inMesh ? priorityOf(rawHeaders) : "normal") : undefined
     if (refusal !== undefined) return refusal.say(() => this.#shed(request, response, route, refusal.why))
     const peer: Peer = { address, trustedProxy: this.#trusted(address), inMesh, secure: "encrypted" in request.socket }
     const head = forwardHead(rawHeaders, peer, admitted.authority)

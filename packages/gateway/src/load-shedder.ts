@@ -8,9 +8,9 @@ export type RequestPriority = "low" | "normal" | "high"
 const sampleMs = 20
 /** Samples in a row that must be late: a pause of the garbage collector is over before anything could be done about it. */
 const standingSamples = 3
-/** Share of `maxInFlight` from which `low` is refused, and what `high` gets beyond it. */
+/** Shares of `maxInFlight` from which `low` and `high` are refused. */
 const lowShare = 0.75
-const highReserve = 0.1
+const highShare = 2
 /** How many times the limit the loop must lag before `normal` requests are refused for it. */
 const normalLagFactor = 10
 /** Share of its time that the loop may work before `low` requests are refused for it, and below which they are let in again. */
@@ -25,7 +25,7 @@ const mostRefused = 1.9
 
 export interface LoadShedderOptions {
   clock: Clock
-  /** Requests in flight beyond which new ones are refused; `low` ones from three quarters of it, `high` ones beyond a tenth more. */
+  /** Requests in flight beyond which new ones are refused; `low` ones from three quarters of it, `high` ones from twice as many. */
   maxInFlight: number
   /**
    * Standing lag of the event loop, ms, from which `low` requests are refused, as they are while the loop never rests; at ten times of it `normal`
@@ -89,15 +89,18 @@ export class LoadShedder {
     return this.#samples.at(-1)?.lagMs ?? 0
   }
 
-  /** Whether the next request is refused, and why; undefined when it is not. `priority` is asked for only under pressure. */
-  refuses(priority: () => RequestPriority): Refusal | undefined {
+  /** Whether the next request has to be asked for its priority. Tells that there is one. */
+  underPressure(): boolean {
     if (!this.#sampling) this.#sample()
     this.#asked = true
-    if (this.inFlight < this.#limits.low && this.#level === 0) return undefined
-    const own = priority()
-    const tooMany = this.inFlight >= this.#limits[own]
-    if (!tooMany && this.#passes(own)) return undefined
-    this.refused[own]++
+    return this.inFlight >= this.#limits.low || this.#level > 0
+  }
+
+  /** Why a request of this priority is refused; undefined when it is not. Worth asking under pressure only. */
+  refuses(priority: RequestPriority): Refusal | undefined {
+    const tooMany = this.inFlight >= this.#limits[priority]
+    if (!tooMany && this.#passes(priority)) return undefined
+    this.refused[priority]++
     return tooMany ? this.#tooMany : this.#tooBusy
   }
 
@@ -191,5 +194,5 @@ export function priorityOf(rawHeaders: readonly string[]): RequestPriority {
 }
 
 function limitsOf(maxInFlight: number): Record<RequestPriority, number> {
-  return { low: Math.ceil(maxInFlight * lowShare), normal: maxInFlight, high: maxInFlight + Math.ceil(maxInFlight * highReserve) }
+  return { low: Math.ceil(maxInFlight * lowShare), normal: maxInFlight, high: maxInFlight * highShare }
 }

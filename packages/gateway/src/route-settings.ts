@@ -48,7 +48,7 @@ export interface GatewaySettings {
   statsPath?: string
   /** Limit of one connect; default 1000. */
   connectTimeoutMs?: number
-  /** Requests in flight beyond which new ones are refused, `low` ones from three quarters of it, `high` ones beyond a tenth more; default 10,000. */
+  /** Requests in flight beyond which new ones are refused, `low` ones from three quarters of it, `high` ones from twice as many; default 10,000. */
   maxInFlight?: number
   /** Standing lag of the event loop, ms, from which `low` requests are refused, and at ten times of it `normal` ones; default 20, 0 = never. */
   maxLagMs?: number

@@ -1,4 +1,4 @@
-import { createServer, type RequestListener, type ServerResponse } from "node:http"
+import { Agent, createServer, request, type RequestListener, type ServerResponse } from "node:http"
 import { type AddressInfo, connect } from "node:net"
 import { createPool, createStaticSource } from "@meshwork/client-sdk/pool"
 import { fakeInstance } from "@meshwork/client-sdk/testing"
@@ -74,12 +74,12 @@ it("with the room nearly full low requests are refused, then normal ones, high o
   })
   await occupy(1)
   expect([(await ask(port, undefined)).status, (await ask(port, "urgent")).status]).toEqual([503, 503])
-  await occupy(1, "HIGH")
+  await occupy(4, "HIGH")
   expect((await ask(port, "high")).status).toBe(503)
-  expect(gateway.load).toMatchObject({ inFlight: 5, refused: { low: 1, normal: 2, high: 1 } })
+  expect(gateway.load).toMatchObject({ inFlight: 8, refused: { low: 1, normal: 2, high: 1 } })
   expect(gateway.stats().requests_count).toEqual({ success: 0, error: 4 })
   backend.release()
-  expect((await Promise.all(open)).map(({ status }) => status)).toEqual([200, 200, 200, 200, 200])
+  expect((await Promise.all(open)).map(({ status }) => status)).toEqual(open.map(() => 200))
   const after = ask(port, "low")
   await expect.poll(backend.waiting).toBe(1)
   backend.release()
@@ -137,4 +137,55 @@ it("time that is too short to do anything is refused at once, and no instance he
   }
   expect(reached).toBe(0)
   expect((await ask(port, undefined, "X-Request-Timeout: 5")).status).toBe(200)
+})
+
+it("at five times what it can carry high requests keep their success and their time, low ones are refused, and it recovers at once", async () => {
+  const [slots, eachMs, seconds] = [8, 20, 2]
+  const queue: ServerResponse[] = []
+  let busy = 0
+  const serve = (response: ServerResponse): void => {
+    busy++
+    setTimeout(() => {
+      response.end("served")
+      busy--
+      const next = queue.shift()
+      if (next !== undefined) serve(next)
+    }, eachMs)
+  }
+  // It answers 400 requests a second at most; whoever comes beyond that waits.
+  const backend = await httpBackend((_request, response) => void (busy < slots ? serve(response) : queue.push(response)))
+  const { port, gateway } = await edge(backend, { maxInFlight: 16 })
+  const agent = new Agent({ keepAlive: true })
+  onTestFinished(() => agent.destroy())
+  const send = (priority: string): Promise<Answer> => {
+    const begin = performance.now()
+    return new Promise((resolve) => {
+      const sent = request({ port, host: "127.0.0.1", agent, headers: { "x-request-priority": priority } }, (response) => {
+        response.resume().on("end", () => resolve({ status: response.statusCode ?? 0, ms: performance.now() - begin, text: "" }))
+      })
+      sent.on("error", () => resolve({ status: 0, ms: 0, text: "" })).end()
+    })
+  }
+  const answers: Record<string, Promise<Answer>[]> = { high: [], normal: [], low: [] }
+  const classes = ["high", "low", "low", "normal", "low", "low", "normal", "low", "low", "low", "normal", "low", "low", "normal", "low", "low"]
+  const begin = performance.now()
+  for (let sent = 0, now = begin; now - begin < seconds * 1000; now = performance.now()) {
+    for (; sent < ((now - begin) / 1000) * 2000; sent++) {
+      const priority = classes[sent % classes.length] ?? "low"
+      answers[priority]?.push(send(priority))
+    }
+    await new Promise((resolve) => setTimeout(resolve, 4))
+  }
+  const ended = async (priority: string) => Promise.all(answers[priority] ?? [])
+  const share = (all: Answer[], status: number): number => all.filter((answer) => answer.status === status).length / all.length
+  const median = (all: Answer[]): number => all.map(({ ms }) => ms).toSorted((a, b) => a - b)[Math.floor(all.length / 2)] ?? 0
+  const [high, low] = [await ended("high"), await ended("low")]
+  expect(share(high, 200)).toBe(1)
+  expect(median(high)).toBeLessThan(10 * eachMs)
+  expect(share(low, 503)).toBeGreaterThan(0.6)
+  expect(share(low, 200) + share(low, 503)).toBe(1)
+  await ended("normal")
+  expect(gateway.inFlight).toBe(0)
+  const after = await Promise.all(Array.from({ length: 8 }, () => send("low")))
+  expect(after.map(({ status }) => status)).toEqual(after.map(() => 200))
 })
