@@ -219,6 +219,8 @@ describe.skipIf(missing !== undefined)("a real Docker engine over TCP with TLS",
       const engine = (address: ReturnType<typeof engineAddress>) => createDockerodeEngine({ address, clock: systemClock })
       const secure = engine(engineAddress({ env: { DOCKER_HOST: host, DOCKER_TLS_VERIFY: "1", DOCKER_CERT_PATH: folder } }))
       expect(await secure.list(never)).toEqual([])
+      const named = engineAddress({ env: {}, host, tls: { ca: pem("ca"), cert: pem("cert"), key: pem("key") } })
+      expect(await engine(named).list(never)).toEqual([])
       const stop = new AbortController()
       const events = await secure.events({}, stop.signal)
       dockerd.cli("network", "create", "noise")
