@@ -18,7 +18,8 @@ const missing = required ? dockerMissing() : "set MESHWORK_REQUIRE=docker to sta
 if (required && missing !== undefined) throw new Error(missing)
 /** Answers with its host name; stops at SIGTERM. */
 const serve = `require("http").createServer((q, s) => s.end(require("os").hostname())).listen(8000); process.on("SIGTERM", () => process.exit())`
-const noticedMs = 1000
+/** What "within a second" is held to, while everything shares two cores. */
+const noticedMs = 1500
 
 describe.skipIf(missing !== undefined)(`a real Docker engine${missing === undefined ? "" : ` (skipped: ${missing})`}`, () => {
   let dockerd: Dockerd
@@ -105,12 +106,12 @@ describe.skipIf(missing !== undefined)(`a real Docker engine${missing === undefi
     const checked = `require("fs").writeFileSync("/tmp/well", ""); process.on("SIGUSR2", () => require("fs").rmSync("/tmp/well")); process.on("SIGHUP", () => require("fs").writeFileSync("/tmp/well", "")); ${serve}`
     const made = await createChecked(dockerd, checked)
     await until("it is a last choice", () => expect(view()).toEqual([`${made} suspect`]))
-    await until("it serves", () => expect(view()).toEqual([`${made} serving`]), 3000)
+    await until("it serves", () => expect(view()).toEqual([`${made} serving`]), 8000)
     dockerd.cli("kill", "-s", "USR2", made)
-    await until("it is out", () => expect(view()).toEqual([`${made} out`]), 3000)
+    await until("it is out", () => expect(view()).toEqual([`${made} out`]), 8000)
     expect(latest[0]?.why).toContain("HEALTHCHECK fails")
     dockerd.cli("kill", "-s", "HUP", made)
-    await until("it serves again", () => expect(view()).toEqual([`${made} serving`]), 3000)
+    await until("it serves again", () => expect(view()).toEqual([`${made} serving`]), 8000)
   })
 
   it("native labels make a service and a route; what is malformed is a named warning", async () => {
@@ -218,6 +219,8 @@ describe.skipIf(missing !== undefined)("a real Docker engine over TCP with TLS",
       const engine = (address: ReturnType<typeof engineAddress>) => createDockerodeEngine({ address, clock: systemClock })
       const secure = engine(engineAddress({ env: { DOCKER_HOST: host, DOCKER_TLS_VERIFY: "1", DOCKER_CERT_PATH: folder } }))
       expect(await secure.list(never)).toEqual([])
+      const named = engineAddress({ env: {}, host, tls: { ca: pem("ca"), cert: pem("cert"), key: pem("key") } })
+      expect(await engine(named).list(never)).toEqual([])
       const stop = new AbortController()
       const events = await secure.events({}, stop.signal)
       dockerd.cli("network", "create", "noise")
@@ -268,7 +271,7 @@ async function createChecked(dockerd: Dockerd, script: string): Promise<string> 
     Labels: { app_name: "payment", env: "production" },
     ExposedPorts: { "8000/tcp": {} },
     HostConfig: { PortBindings: { "8000/tcp": [{}] } },
-    Healthcheck: { Test: ["CMD", "/usr/local/bin/node", "-e", "require('fs').accessSync('/tmp/well')"], Interval: 2e8, Timeout: 5e9, Retries: 1 },
+    Healthcheck: { Test: ["CMD", "/usr/local/bin/node", "-e", "require('fs').accessSync('/tmp/well')"], Interval: 1e9, Timeout: 5e9, Retries: 1 },
   })
   const { Id: id } = JSON.parse(await post(dockerd.socket, "/containers/create", body)) as { Id: string }
   dockerd.cli("start", id)
