@@ -36,6 +36,10 @@ it.skipIf(!hasEtcd())("what etcdctl puts is routed to, what the SDK registers is
   const address = await backend("plain text")
   await etcd.ctl("put", "/mesh/service/plain/p1", address)
   await eventually("the gateway knows it", 5000, async () => expect(await ask("/plain/x")).toEqual([200, "plain text"]))
+  const details = meshwork("service get", ["service", "get", "plain", "p1", "--server", mesh.discoveryUrl])
+  expect(await details.ended).toBe(0)
+  expect(details.stdout()).toMatch(/^health +unknown: not probed yet/m)
+  expect(details.stdout()).not.toContain("1970")
   await service("drain", "plain", "p1")
   await eventually("the server drains it", 5000, async () =>
     expect((await mesh.instances("plain")).map(({ standing }) => standing)).toEqual(["draining"]),

@@ -11,6 +11,8 @@ it("what operations describe can be done: every day, backup, another token", () 
 
 it("security holds what it says of tokens and of the edge", () => followGuide("docs/guides/security.md"))
 
+it("the HTTP API answers curl as its page says", () => followGuide("docs/reference/http-api.md"))
+
 it.skipIf(!hasEtcd())("Empusa's commands do what they did, and a discovery server takes over its tree", async () => {
   const etcd = await createEtcd()
   await etcd.start()

@@ -5,6 +5,8 @@ export interface TextOutput {
   write(text: string): unknown
   /** Width of the terminal; undefined when it is none. */
   readonly columns?: number | undefined
+  /** Height of the terminal; undefined when it is none. */
+  readonly rows?: number | undefined
 }
 
 /** What a command may touch of the world. */

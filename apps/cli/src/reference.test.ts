@@ -65,6 +65,18 @@ it("register reads every variable that Empusa's users have", () => {
   expect([...instance, ...place, "REQUESTS_CA_BUNDLE"].filter((name) => !known.includes(name))).toEqual([])
 })
 
+it("every command shows an example, of itself and with options that it has", () => {
+  for (const { path, options, examples } of commands) {
+    expect(examples.length, path.join(" ")).toBeGreaterThan(0)
+    const known = options.flatMap(({ flags }) => flags.split(/[ ,]+/).filter((word) => word.startsWith("-")))
+    for (const example of examples) {
+      expect(example.startsWith(path.join(" ")), example).toBe(true)
+      const [own = ""] = example.split(" -- ")
+      for (const [flag] of own.matchAll(/(?<= )--?[a-z][a-z-]*/g)) expect(known, example).toContain(flag)
+    }
+  }
+})
+
 it("the program has every command of the list under its words", () => {
   const program = createProgram(fakeContext(), commands, () => {})
   for (const { path } of commands) {

@@ -32,6 +32,11 @@ export const discoveryCommand: CommandDefinition = command<DiscoveryOptions>({
     dockerOption("keep containers that name a service in their labels in the registry"),
     advertiseHostOption(),
   ],
+  examples: [
+    "discovery",
+    "discovery --host 0.0.0.0 --token-file /etc/meshwork/token --storage sqlite:/var/lib/meshwork/registry.sqlite",
+    "discovery --storage etcd://10.0.0.2:2379,10.0.0.3:2379/mesh",
+  ],
   async run(context, { config: file, tokenFile, ...options }) {
     const config = readConfiguration(context, file)
     const { readLyftEnvironment, runDiscovery } = await import("@meshwork/discovery-server")

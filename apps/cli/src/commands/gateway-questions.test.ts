@@ -57,7 +57,7 @@ describe("stats", () => {
       .map((row) => row.split(/ {2,}/))
     expect(rows[0]).toEqual(["ROUTE", "SERVICE", "SERVING", "REQUESTS", "ERRORS", "AVERAGE MS", "P95", "P99"])
     expect(rows[1]?.slice(0, 5)).toEqual(["/a/*", "a", "1/1", "3", "1"])
-    expect(rows[2]).toEqual([`3 requests, 1 errors, 0 in flight at ${gateway.adminUrl}`])
+    expect(rows[2]).toEqual([`3 requests, 1 error, 0 in flight at ${gateway.adminUrl}`])
     const json = await run(["stats", "--format", "json"], { env: { MESHWORK_ADMIN_URL: gateway.adminUrl } })
     expect(JSON.parse(json.stdout)).toMatchObject({ requests_count: { success: 2, error: 1 }, routes: { "/a/*": { service: "a" } }, in_flight: 0 })
   })

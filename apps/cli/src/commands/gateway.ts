@@ -31,6 +31,7 @@ export const gatewayCommand: CommandDefinition = command<GatewayOptions>({
     dockerOption("services and routes from the labels of containers"),
     textOption("--token-file <file>", "MESHWORK_TOKEN_FILE", "file with the token that reports to discovery servers need; or MESHWORK_TOKEN"),
   ],
+  examples: ["gateway -c meshwork.yaml", "gateway -c config.yml --discovery http://10.0.0.5:8008,http://10.0.0.6:8008", "gateway --docker"],
   async run(context, { config: file, tokenFile, docker, ...options }) {
     const config = readConfiguration(context, file)
     const token = accessTokens(context, config, tokenFile).at(-1)?.token

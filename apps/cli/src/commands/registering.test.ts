@@ -125,10 +125,20 @@ it("the token comes from an option, a file or a variable; a wrong one is refused
   expect((await drain(["--token", "s3cret"])).code).toBe(0)
   expect((await drain(["--token-file", file], { MESHWORK_TOKEN: "wrong" })).code).toBe(0)
   expect((await drain([], { MESHWORK_TOKEN_FILE: file })).code).toBe(0)
-  for (const more of [[], ["--token", "wrong"]]) {
-    const { code, stdout, stderr } = await drain(more)
-    expect([code, stdout]).toEqual([1, ""])
-    expect(stderr).toMatch(/^meshwork: http\S+ refused: .*; give one with --token-file, --token or MESHWORK_TOKEN\n$/)
+  const address = ["--service-type", "guarded", "--service-name", "g"]
+  const changes = [
+    ["drain", "guarded", "g"],
+    ["weight", "guarded", "g", "5"],
+    ["unregister", ...address],
+    ["register", ...address, "--service-location", "h:2"],
+    ["register", ...address, "--service-location", "h:2", "--ttl", "9", "--refresh-every", "2"],
+  ]
+  for (const words of changes) {
+    for (const more of [[], ["--token", "wrong"]]) {
+      const { code, stdout, stderr } = await run(["service", ...words, "--server", discovery.url, ...more])
+      expect([code, stdout]).toEqual([1, ""])
+      expect(stderr).toMatch(/^meshwork: http\S+ refused: .*; give one with --token-file, --token or MESHWORK_TOKEN\n$/)
+    }
   }
 })
 

@@ -1,4 +1,4 @@
-import { formatHostPort, type InstanceDetail, keyText, type Override, type Probing } from "@meshwork/contract"
+import { formatHostPort, type Health, type InstanceDetail, keyText, type Override, type Probing } from "@meshwork/contract"
 import { addressArgs, addressOf, addressOptions, type AddressOptions } from "../address.ts"
 import { command, type CommandDefinition } from "../command.ts"
 import type { CliContext } from "../context.ts"
@@ -44,9 +44,14 @@ function treeDetails({ key, location, ttl, record }: EtcdService): [string, stri
     ["location", location],
     ["ttl", ttl === null ? "for ever" : record?.keeper === undefined ? `${ttl} s left` : `${ttl} s, kept by a discovery server`],
     ["override", record?.override && overrideText(record.override)],
-    ["health", record && `${record.health.status} since ${isoTime(record.health.since)}: ${record.health.reason} (by ${record.health.by})`],
+    ["health", record && healthText(record.health)],
   ]
   return rows.filter((row): row is [string, string] => row[1] !== undefined)
+}
+
+/** Of a plain key in etcd nobody knows since when it is there. */
+function healthText({ status, since, reason, by }: Health): string {
+  return `${status}${since === 0 ? "" : ` since ${isoTime(since)}`}: ${reason} (by ${by})`
 }
 
 function overrideText(override: Override): string {
@@ -74,7 +79,7 @@ function details(instance: InstanceDetail): [string, string][] {
     ["address", `${instance.scheme}://${formatHostPort(instance.host, instance.port)}`],
     ["standing", `${instance.standing}: ${instance.why}`],
     ["state", instance.state],
-    ["health", `${health.status} since ${isoTime(health.since)}: ${health.reason} (by ${health.by})`],
+    ["health", healthText(health)],
     ["availability", health.availability === undefined ? undefined : `${Math.round(health.availability * 100)} % of probes`],
     ["check", check && `${check.method}${check.path === undefined ? "" : ` ${check.path}`} every ${check.frequencySeconds} s`],
     ...(probing === undefined ? [] : probingRows(probing)),
@@ -95,7 +100,7 @@ function details(instance: InstanceDetail): [string, string][] {
     ["override", override && overrideText(override)],
     ["load", load && JSON.stringify(load)],
     ["origin", instance.origin],
-    ["registered", isoTime(instance.registeredAt)],
+    ["registered", instance.registeredAt === 0 ? undefined : isoTime(instance.registeredAt)],
   ]
   return rows.filter((row): row is [string, string] => row[1] !== undefined)
 }

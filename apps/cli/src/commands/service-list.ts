@@ -1,4 +1,4 @@
-import { keyText } from "@meshwork/contract"
+import { formatHostPort, keyText } from "@meshwork/contract"
 import { command, type CommandDefinition } from "../command.ts"
 import type { CliContext } from "../context.ts"
 import type { EtcdService, EtcdServices } from "../etcd/etcd-services.ts"
@@ -43,8 +43,15 @@ export const serviceListCommand: CommandDefinition = command<ListOptions>({
 async function listInstances(context: CliContext, connection: ServerConnection, { service, format }: ListOptions): Promise<void> {
   const names = service === undefined ? (await connection.services()).toSorted() : [service]
   const instances = (await connection.instances(names)).toSorted(byKey)
-  if (format === "json") context.stdout.write(`${JSON.stringify(instances, null, 2)}\n`)
-  else if (instances.length > 0) writeInstances(context, instances)
+  if (format === "json") {
+    // As the list from etcd has them, so that a program reads both.
+    const listed = instances.map((instance) => ({
+      ...instance,
+      location: formatHostPort(instance.host, instance.port),
+      ttl: instance.ttlSeconds || null,
+    }))
+    context.stdout.write(`${JSON.stringify(listed, null, 2)}\n`)
+  } else if (instances.length > 0) writeInstances(context, instances)
   else context.stderr.write(service === undefined ? "no instances are registered\n" : `the service ${service} has no instances\n`)
 }
 

@@ -57,7 +57,7 @@ it("fits the table into a narrow terminal, and colours it only where asked", asy
 
 it.each(["--service", "--service-type"])("%s narrows the list", async (option) => {
   const { stdout } = await run(["service", "list", "--server", discovery.url, option, "payment", "--format", "json"])
-  expect(JSON.parse(stdout)).toMatchObject([{ service: "payment", id: "p", port: 1 }])
+  expect(JSON.parse(stdout)).toMatchObject([{ service: "payment", id: "p", port: 1, location: expect.stringMatching(/:1$/), ttl: expect.anything() }])
 })
 
 it("nothing registered is an empty result, not a failure", async () => {

@@ -54,7 +54,7 @@ async function watch(context: CliContext, { first, read, options, signal }: Watc
   const { stdout, stderr, clock } = context
   const live = stdout.columns !== undefined && options.format === "table"
   const show = ({ table, json }: Reading) =>
-    stdout.write(options.format === "json" ? `${JSON.stringify(json)}\n` : live ? `\u001b[H\u001b[J${table}` : `${table}\n`)
+    stdout.write(options.format === "json" ? `${JSON.stringify(json)}\n` : live ? `\u001b[H\u001b[J${cutToHeight(table, stdout.rows)}` : `${table}\n`)
   let outage = false
   show(first)
   for (;;) {
@@ -69,6 +69,16 @@ async function watch(context: CliContext, { first, read, options, signal }: Watc
       outage = true
     }
   }
+}
+
+/** The table without the rows that would push its head off the screen; the last line, which sums up, stays. */
+export function cutToHeight(table: string, rows: number | undefined): string {
+  const lines = table.trimEnd().split("\n")
+  // The cursor needs a line of its own.
+  const room = Math.max(4, (rows ?? Number.POSITIVE_INFINITY) - 1)
+  if (lines.length <= room) return table
+  const shown = lines.slice(0, room - 2)
+  return `${[...shown, `… ${lines.length - 1 - shown.length} more`, lines.at(-1)].join("\n")}\n`
 }
 
 interface Row extends GatewayCounts {
@@ -101,7 +111,7 @@ function gatewayReader(context: CliContext, url: string): () => Promise<Reading>
     const shown = columns.filter(({ title }) => before !== undefined || !rateTitles.includes(title))
     before = sample
     const { total } = sample
-    const all = `${total.success + total.error} requests, ${total.error} errors, ${sample.inFlight} in flight at ${url}\n`
+    const all = `${count(total.success + total.error, "request")}, ${count(total.error, "error")}, ${sample.inFlight} in flight at ${url}\n`
     return { table: `${rows.length === 0 ? "" : formatTable(shown, rows, context.stdout.columns)}${all}`, json: sample.raw }
   }
 }
@@ -128,7 +138,9 @@ async function serverReader(context: CliContext, servers: readonly string[]): Pr
     const services = (await connection.counts()).toSorted((a, b) => (a.name < b.name ? -1 : 1))
     const table = services.length === 0 ? "" : formatTable(serviceColumns, services, context.stdout.columns)
     const sum = (of: (counts: ServiceCounts) => number) => services.reduce((total, counts) => total + of(counts), 0)
-    const all = `${services.length} service${services.length === 1 ? "" : "s"}, ${sum(({ serving }) => serving)} of ${sum(({ instances }) => instances)} instances serving\n`
+    const all = `${count(services.length, "service")}, ${sum(({ serving }) => serving)} of ${sum(({ instances }) => instances)} instances serving\n`
     return { table: `${table}${all}`, json: { services } }
   }
 }
+
+const count = (number: number, what: string) => `${number} ${what}${number === 1 ? "" : "s"}`

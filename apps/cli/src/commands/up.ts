@@ -37,6 +37,7 @@ export const upCommand: CommandDefinition = command<UpOptions>({
     dockerOption("containers by their labels, in the registry and in the gateway"),
     advertiseHostOption(),
   ],
+  examples: ["up -c meshwork.yaml", "up --port 9080 --storage memory"],
   async run(context, options) {
     const config = readConfiguration(context, options.config)
     return runUntilStopped(context, (running) => start(context, config, options, running))

@@ -114,7 +114,11 @@ export function isUnreachable(error: unknown): boolean {
 /** What etcd or gRPC says about a failed call, without the code in front. */
 export function reasonOf(error: unknown): string {
   const message = error instanceof Error ? error.message : String(error)
-  return message.replace(/^(Error: )?\d+ [A-Z_]+: /, "").split("\n", 1)[0] ?? message
+  const [text = message] = message.replace(/^(Error: )?\d+ [A-Z_]+: /, "").split("\n", 1)
+  // What gRPC adds about its own workings helps nobody.
+  return text
+    .replace(/^No connection established\. Last error: (?:Error: )?(.*?)(?: \(\d{4}-[^)]*\))?\. Resolution note:.*$/, "$1")
+    .replace(/^Deadline exceeded after [\d.]+s.*$/, "no answer in time")
 }
 
 const nothing = (): { dispose(): void } => ({ dispose: () => {} })
