@@ -1,7 +1,7 @@
 // `npm run images`: lays out what `pnpm deploy` makes of each app, and builds the images meshwork/APP of it.
 //   npm run images -- --local        on a base made of this machine's Node, with etcd and Prometheus from its packages, without any registry
 //   npm run images -- --layout       lays out only, for `docker compose build` or another builder
-import { chmodSync, mkdirSync, readFileSync, rmSync } from "node:fs"
+import { chmodSync, cpSync, mkdirSync, readFileSync, rmSync } from "node:fs"
 import { join } from "node:path"
 import { parseArgs } from "node:util"
 import { spawnSync } from "node:child_process"
@@ -16,24 +16,28 @@ const apps = {
   payment: "@meshwork/example-shop",
 }
 
-/** Fills docker/out. */
+/** Fills docker/out: for each app the root of its image, beside what the base brings. */
 export function layOut() {
   rmSync(out, { recursive: true, force: true })
-  mkdirSync(join(out, "data"), { recursive: true })
-  // Whoever the container runs as.
-  chmodSync(join(out, "data"), 0o1777)
   const first = {}
   for (const [app, name] of Object.entries(apps)) {
-    // Copies of one tree, so that the images share a layer.
-    if (first[name] !== undefined) command("cp", ["-RPp", ...(process.platform === "linux" ? ["-l"] : []), first[name], join(out, app)], "inherit")
-    else {
-      first[name] = join(out, app)
-      const flags = ["--config.inject-workspace-packages=true", "--filter", name, "--prod", "--offline", "deploy", first[name]]
-      command(join(root, "node_modules/.bin/pnpm"), flags, "ignore")
-      // It names folders of this machine.
-      rmSync(join(first[name], "pnpm-lock.yaml"))
-    }
+    const image = join(out, app)
+    if (first[name] === undefined) layOutOne(name, (first[name] = image))
+    else command("cp", ["-RPp", ...(process.platform === "linux" ? ["-l"] : []), first[name], image], "inherit")
   }
+}
+
+function layOutOne(name, image) {
+  for (const folder of ["data", "run/meshwork"]) {
+    mkdirSync(join(image, folder), { recursive: true })
+    // Whoever the container runs as.
+    chmodSync(join(image, folder), 0o1777)
+  }
+  const flags = ["--config.inject-workspace-packages=true", "--filter", name, "--prod", "--offline", "deploy", join(image, "app")]
+  command(join(root, "node_modules/.bin/pnpm"), flags, "ignore")
+  // It names folders of this machine.
+  rmSync(join(image, "app/pnpm-lock.yaml"))
+  cpSync(join(root, "docker/image"), join(image, "app/image"), { recursive: true })
 }
 
 /** Builds the image of every app; `engine` says which Docker gets them. */
@@ -42,7 +46,7 @@ export function buildImages({ base = "node:24-slim", tags = ["latest"], engine =
     const values = ["--build-arg", `APP=${app}`, "--build-arg", `BASE=${base}`]
     command(
       "docker",
-      ["build", "-q", "-f", "docker/Dockerfile", ...values, ...tags.flatMap((tag) => ["-t", `meshwork/${app}:${tag}`]), "."],
+      ["build", "-q", "-f", "docker/Dockerfile", ...values, ...tags.flatMap((tag) => ["-t", `meshwork/${app}:${tag}`]), join(out, app)],
       "ignore",
       engine,
     )
@@ -52,12 +56,8 @@ export function buildImages({ base = "node:24-slim", tags = ["latest"], engine =
 
 /** Makes the base, etcd and Prometheus out of what is installed here. */
 export function makeLocalImages(engine = process.env) {
-  for (const [tag, program] of [
-    ["meshwork-base:local", "node"],
-    ["meshwork-etcd:local", "etcd"],
-    ["meshwork-prometheus:local", "prometheus"],
-  ]) {
-    command(join(root, "docker/base-image.sh"), [tag, ...(program === "node" ? [] : [program])], "inherit", { ...engine, NODE: process.execPath })
+  for (const words of [["meshwork-base:local"], ["meshwork-etcd:local", "etcd", "etcdctl"], ["meshwork-prometheus:local", "prometheus"]]) {
+    command(join(root, "docker/base-image.sh"), words, "inherit", { ...engine, NODE: process.execPath })
   }
 }
 
