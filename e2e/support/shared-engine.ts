@@ -12,7 +12,7 @@ export function setup(): () => Promise<void> {
   const file = join(folder, "engine")
   process.env[variable] = file
   return async () => {
-    if (existsSync(file)) await end(Number(readFileSync(file, "utf8").split(" ")[0]))
+    if (existsSync(file)) await end((JSON.parse(readFileSync(file, "utf8")) as { pid: number }).pid)
     rmSync(folder, { recursive: true, force: true })
   }
 }
