@@ -159,3 +159,48 @@ it("says what is wrong with a server that is none of ours", async () => {
   await eventually(() => expect(source.status().problem).toMatch(/404/))
   expect(source.status().connected).toBe(false)
 })
+
+it("leaves a server that does not reach its store for one that does, and stays there", async () => {
+  const [stale, sound] = [await fakeDiscovery(), await fakeDiscovery()]
+  const { ports, seen } = following([stale.url, sound.url], "a")
+  await eventually(() => expect(stale.streams).toHaveLength(1))
+  stale.snapshot("a", [1])
+  stale.synced()
+  await eventually(() => expect([ports(), seen.at(-1)?.stale]).toEqual([[1], undefined]))
+  stale.send("stale", { since: 0 })
+  await eventually(() => expect(seen.at(-1)?.stale).toBe(true))
+  await eventually(() => expect(sound.streams[0]?.lastEventId).toBe("e.1"))
+  sound.snapshot("a", [1, 2], 2)
+  sound.synced(2)
+  await eventually(() => expect([ports(), seen.at(-1)?.stale]).toEqual([[1, 2], undefined]))
+  await new Promise((resolve) => setTimeout(resolve, 700))
+  expect([stale.streams.length, sound.streams.length]).toEqual([1, 1])
+})
+
+it("tries every server once at once when none reaches its store, and stays with the last one until it does", async () => {
+  const both = [await fakeDiscovery(), await fakeDiscovery()]
+  const { seen } = following(
+    both.map(({ url }) => url),
+    "a",
+  )
+  for (const server of both) {
+    await eventually(() => expect(server.streams).toHaveLength(1))
+    server.snapshot("a", [1])
+    server.synced()
+    server.send("stale", { since: 0 })
+  }
+  await new Promise((resolve) => setTimeout(resolve, 1200))
+  expect([both.map(({ streams }) => streams.length), seen.at(-1)?.stale]).toEqual([[1, 1], true])
+  both[1]?.send("fresh", {})
+  await eventually(() => expect(seen.at(-1)?.stale).toBeUndefined())
+})
+
+it("stays with the only server there is, stale or not", async () => {
+  const only = await fakeDiscovery()
+  following([only.url], "a")
+  await eventually(() => expect(only.streams).toHaveLength(1))
+  only.synced()
+  only.send("stale", { since: 0 })
+  await new Promise((resolve) => setTimeout(resolve, 1000))
+  expect(only.streams).toHaveLength(1)
+})

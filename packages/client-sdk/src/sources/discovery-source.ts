@@ -18,6 +18,8 @@ import { watchStream } from "./watch-stream.ts"
 
 const subscribeTogetherMs = 10
 const firstBackoffMs = 100
+const leaveStaleMs = 500
+const returnToStaleMs = 10_000
 const longestBackoffMs = 5000
 /** More services than this are watched as "all": their names would not fit into a request head. */
 const namedServices = 100
@@ -72,6 +74,10 @@ class StreamedSource implements DiscoverySource {
   #watchedAll = false
   #server = 0
   #connected = false
+  /** Runs while the server says that it does not reach its store. */
+  #leaving: Timer | undefined
+  /** How many servers in a row were left because of that. */
+  #left = 0
   #stale = true
   #problem: string | undefined
   #wake: () => void = () => {}
@@ -173,6 +179,8 @@ class StreamedSource implements DiscoverySource {
       } catch (error) {
         this.#problem = error instanceof Error ? error.message : String(error)
       }
+      this.#leaving?.cancel()
+      this.#leaving = undefined
       const wasConnected = this.#connected
       this.#connected = false
       if (connection.signal.reason === "resubscribe" || this.#closing.signal.aborted) continue
@@ -216,6 +224,7 @@ class StreamedSource implements DiscoverySource {
       this.#connected = true
       this.#problem = undefined
       if (event) this.#apply(event)
+      if (!this.#stale && (event === undefined || event.event === "change")) this.#left = 0
       if (id !== "") this.#lastEventId = id
     }
   }
@@ -234,12 +243,28 @@ class StreamedSource implements DiscoverySource {
       case "synced":
         return this.#synced(data)
       case "stale":
+        this.#leaveSoon()
         return this.#markStale()
       case "fresh":
+        this.#leaving?.cancel()
+        this.#leaving = undefined
+        this.#left = 0
         return this.#markFresh()
       case "reset":
         this.#options.log?.("warn", `the registry counts anew: ${data.why}`)
     }
+  }
+
+  /** Turns to another server, which may reach the store; once round at once, and then slowly, because the store itself may be away. */
+  #leaveSoon(): void {
+    if (this.#urls.length < 2) return
+    const ms = this.#left < this.#urls.length - 1 ? leaveStaleMs : returnToStaleMs
+    this.#leaving ??= this.#clock
+      .timer(ms, () => {
+        this.#left++
+        this.#connection?.abort(new MeshError("storage_unavailable", "it does not reach its storage"))
+      })
+      .unref()
   }
 
   #set(topic: Topic, view: ServiceView): void {
