@@ -115,8 +115,9 @@ it.skipIf(noEtcd)("a server is cut off from etcd: it answers and says that it is
   expect([refused.status, Number(refused.headers.get("retry-after")) >= 1]).toEqual([503, true])
   expect(await refused.json()).toMatchObject({ code: "storage_unavailable" })
   await expect(getOk(`${url}/ready`)).rejects.toThrow(/503/)
-  await pause((ttlSeconds + 4) * 1000)
-  set("up")
   await stop()
+  // The other two agree on who is dead while it is away, and who followed it follows them.
+  await many.expectFollowed(living, (ttlSeconds + 12) * 1000 - (performance.now() - cutAt))
+  set("up")
   await expectDeadGone(many, living, cutAt, ttlSeconds + 20)
 })

@@ -28,6 +28,8 @@ export interface ManyServers {
   readonly acknowledged: readonly string[]
   /** Fails unless all servers, etcd and everybody who follows show exactly these. */
   expectEverywhere(expected: readonly string[], withinMs: number): Promise<void>
+  /** Fails unless everybody who follows shows exactly these, at whichever server. */
+  expectFollowed(expected: readonly string[], withinMs: number): Promise<void>
   /** Fails if a lease of these was ever ended. */
   expectNeverExpired(members: readonly string[]): Promise<void>
 }
@@ -79,10 +81,20 @@ export async function createManyServers(endpoints?: (etcd: RealEtcd, server: num
     return [...last.values()].flat()
   }
 
+  const expectFollowed = async (expected: readonly string[], withinMs: number) => {
+    const serving = [...expected, ...acknowledged].map((key) => `${key} serving`).sort()
+    const limit = performance.now() + withinMs
+    for (const follower of followers) {
+      const hold = () => expect(followed(follower).sort()).toEqual(serving)
+      await eventually(`${follower.title} holds the present state`, Math.max(0, limit - performance.now()), hold)
+    }
+  }
+
   return {
     etcd,
     servers,
     acknowledged,
+    expectFollowed,
     startFleet: (first) => startFleet({ name: `f${fleets++}`, discovery: from(first), services, count: perFleet, ttlSeconds }),
     async acknowledge(id, first) {
       await eventually(`${id} is registered`, 15_000, async () => {
@@ -104,8 +116,7 @@ export async function createManyServers(endpoints?: (etcd: RealEtcd, server: num
       const within = () => Math.max(0, limit - performance.now())
       for (const { url } of servers)
         await eventually(`${url} shows the present state`, within(), async () => expect((await listed(url)).sort()).toEqual(serving))
-      for (const follower of followers)
-        await eventually(`${follower.title} holds the present state`, within() + 3000, () => expect(followed(follower).sort()).toEqual(serving))
+      await expectFollowed(expected, within() + 3000)
       const stored = Object.keys(await etcd.content("/e2e/service/")).map((key) => `${key.slice("/e2e/service/".length)} serving`)
       expect(stored.sort()).toEqual(serving)
     },
