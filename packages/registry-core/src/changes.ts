@@ -70,9 +70,9 @@ export class Changes {
   }
 
   /** Tells the storage when an instance was last heard; whether it took it. */
-  touch(entry: Entry): Promise<boolean> {
+  touch(entry: Entry, renewedAt: number = entry.renewedWall): Promise<boolean> {
     const key = { service: entry.record.service, id: entry.record.id }
-    return this.#committer.commit({ op: "touch", key, renewedAt: entry.renewedWall }).then(
+    return this.#committer.commit({ op: "touch", key, renewedAt }).then(
       () => true,
       () => false,
     )

@@ -111,7 +111,9 @@ class StoredRegistry implements Registry {
       probeSuspect: options.probeSuspect,
       remove: (entry, why, renewedAt) => this.#end(entry, why, renewedAt),
       suspect: (entry, suspicion, renewedAt) => this.#hold(entry, suspicion, renewedAt),
-      ...(shared ? { shared: true, silenceMs: () => this.#feed?.silenceMs ?? 0 } : { signOfLife: () => this.#changes.signOfLife() }),
+      ...(shared
+        ? { shared: true, silenceMs: () => this.#feed?.silenceMs ?? 0 }
+        : { signOfLife: () => this.#changes.signOfLife(), grant: (entry: Entry, renewedAt: number) => this.#changes.touch(entry, renewedAt) }),
       tell: (entry) => (shared ? this.#tell(entry) : this.#changes.touch(entry)),
       deciding: () => this.#isDeciding(),
       ticked: () => this.#claims.tick(),

@@ -8,6 +8,7 @@ import { SuspectProber } from "./suspect-prober.ts"
 
 const tickMs = 500
 const signOfLifeMs = 4000
+const grantsAtOnce = 1000
 const nobody: ReadonlySet<string> = new Set()
 
 export interface LeaseKeeperOptions {
@@ -21,6 +22,8 @@ export interface LeaseKeeperOptions {
   suspect(entry: Entry, suspicion: Suspicion, renewedAt: number): Promise<void>
   /** Tells the storage when an instance was last heard; whether it took it. Never rejects. */
   tell: (entry: Entry) => Promise<boolean>
+  /** Has the storage end a lease half a ttl later than `renewedAt` and a ttl; whether it took that. Never rejects. Absent where servers share it. */
+  grant?: (entry: Entry, renewedAt: number) => Promise<boolean>
   /** Whether several servers share the storage, so that it is told of long leases only. */
   shared?: boolean
   /** Whether this server may end leases now, and knows which ones. */
@@ -70,7 +73,28 @@ export class LeaseKeeper {
       }
     }
     await Promise.all(over)
+    if (lastAliveAt !== null) void this.#grantAll()
     this.#arm()
+  }
+
+  /** Tells the storage of the time that was given to those whose stored lease would end before: the next stop may be near. */
+  async #grantAll(): Promise<void> {
+    const { clock, state, grant } = this.#options
+    if (grant === undefined) return
+    const now = clock.now()
+    let some: Promise<boolean>[] = []
+    for (const view of [...state.views()]) {
+      for (const entry of view.sorted()) {
+        const { ttlSeconds } = entry.record
+        const renewedAt = now - ttlSeconds * 500
+        if (ttlSeconds === 0 || entry.storedRenewal >= renewedAt) continue
+        entry.storedRenewal = renewedAt
+        some.push(grant(entry, renewedAt))
+        if (some.length < grantsAtOnce) continue
+        await Promise.all(some)
+        some = []
+      }
+    }
   }
 
   stop(): void {

@@ -345,3 +345,22 @@ it("a thousand suspects are asked 64 at a time, and all that refuse are gone wit
   expect(ids(registry)).toHaveLength(1250)
   expect(most).toBe(64)
 })
+
+it("who was given a ttl at a start still has it when the server is started once more", async () => {
+  const clock = new ManualClock()
+  const data = new KeptData(clock)
+  const start = async () => (await openRegistry({ clock, storage: data.storage() })).registry
+  const first = await start()
+  await fleet(first, 3)
+  await first.close()
+  await clock.advance(50_000)
+  const second = await start()
+  await clock.advance(5000)
+  await second.close()
+  const third = await start()
+  expect(ids(third)).toHaveLength(3)
+  await clock.advance(4000)
+  expect(data.lastAliveAt).toBeGreaterThan(clock.now() - 5000)
+  await third.close()
+  expect(ids(await start())).toHaveLength(3)
+})

@@ -1,10 +1,18 @@
 import { type Clock, type InstanceKey, MeshError, type Random, sleep } from "@meshwork/contract"
 import { sampleRegistration } from "./open-registry.ts"
-import type { SimulatedServer } from "./simulated-server.ts"
+import type { Registry } from "../registry.ts"
 
 const by = { origin: "api", by: "sdk" } as const
 
 const wanderShare = 0.1
+
+/** A server of a simulation as an instance sees it. */
+export interface Reachable {
+  readonly id: string
+  readonly fault?: string | undefined
+  /** Does something there: at once, later, or never. */
+  call<T>(work: (registry: Registry) => T | Promise<T>): Promise<T>
+}
 
 /** An instance of a simulation that keeps itself registered as the SDK does, at any of several servers. */
 export class SimulatedInstance {
@@ -14,7 +22,7 @@ export class SimulatedInstance {
   readonly #boot: string
   readonly #clock: Clock
   readonly #random: Random
-  readonly #servers: () => readonly SimulatedServer[]
+  readonly #servers: () => readonly Reachable[]
   readonly #stop: AbortController = new AbortController()
   #preferred: number
   #known = false
@@ -30,7 +38,7 @@ export class SimulatedInstance {
 
   constructor(
     key: InstanceKey,
-    options: { port: number; ttlSeconds: number; unreachable: boolean; clock: Clock; random: Random; servers: () => readonly SimulatedServer[] },
+    options: { port: number; ttlSeconds: number; unreachable: boolean; clock: Clock; random: Random; servers: () => readonly Reachable[] },
   ) {
     this.key = key
     this.port = options.port
@@ -106,7 +114,7 @@ export class SimulatedInstance {
     return pending
   }
 
-  async #at(registry: SimulatedServer["registry"]): Promise<number> {
+  async #at(registry: Registry): Promise<number> {
     if (this.#known) {
       const { status } = registry.heartbeat({ ...this.key, boot: this.#boot })
       if (status !== 404) return status
