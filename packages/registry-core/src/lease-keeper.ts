@@ -83,8 +83,8 @@ export class LeaseKeeper {
     if (grant === undefined) return
     const now = clock.now()
     let some: Promise<boolean>[] = []
-    for (const view of [...state.views()]) {
-      for (const entry of view.sorted()) {
+    for (const view of state.views()) {
+      for (const entry of view.entries.values()) {
         const { ttlSeconds } = entry.record
         const renewedAt = now - ttlSeconds * 500
         if (ttlSeconds === 0 || entry.storedRenewal >= renewedAt) continue
