@@ -9,13 +9,12 @@ import {
   keyText,
   MeshError,
   type Origin,
-  recordFormat,
-  type Suspicion,
   type WatchToken,
 } from "@meshwork/contract"
 import { Changes, type Wish } from "./changes.ts"
 import { Claims } from "./claims.ts"
 import { Division } from "./division.ts"
+import { LeaseChanges } from "./lease-changes.ts"
 import { LeaseKeeper } from "./lease-keeper.ts"
 import { LeaseClock } from "./lease-clock.ts"
 import type {
@@ -31,11 +30,12 @@ import type {
   Watch,
   WatchOptions,
 } from "./registry.ts"
+import { RegistryReads } from "./registry-reads.ts"
 import { RegistryState } from "./registry-state.ts"
+import { reported } from "./rules/health.ts"
 import { describePatch, patched } from "./rules/patch.ts"
-import { told } from "./rules/renewal.ts"
 import { registered } from "./rules/register.ts"
-import type { Entry, ServiceView } from "./service-view.ts"
+import type { Entry } from "./service-view.ts"
 import { SharedFeed } from "./shared-feed.ts"
 import type { RegistryStorage, ServerInfo, SharedStorage, StorageNews, StoredState } from "./storage-port.ts"
 import { WatchHub } from "./watch-hub.ts"
@@ -58,14 +58,15 @@ class StoredRegistry implements Registry {
   readonly #state: RegistryState
   readonly #hub: WatchHub
   readonly #changes: Changes
+  /** What changes without being asked for. */
+  readonly #own: LeaseChanges
   readonly #keeper: LeaseKeeper
+  readonly #reads: RegistryReads
   readonly #division: Division
   readonly #claims: Claims
   /** What a shared storage tells; undefined for one that this server has for itself. */
   readonly #feed: SharedFeed | undefined
   readonly #dividedListeners = new Set<() => void>()
-  /** Instances whose removal is being stored because their lease ran out. */
-  readonly #leaving = new Set<string>()
   /** Registrations of unknown instances on their way. */
   #arriving = 0
   #heartbeats = 0
@@ -95,6 +96,7 @@ class StoredRegistry implements Registry {
       suspected: (entry) => this.#keeper.leased(entry),
     })
     this.#state.load(opened)
+    this.#own = new LeaseChanges({ state: this.#state, changes: this.#changes, self: server.id, shared, deciding: () => this.#isDeciding() })
     this.#claims = new Claims({
       state: this.#state,
       division: this.#division,
@@ -102,22 +104,23 @@ class StoredRegistry implements Registry {
       now: () => this.#leases.now(),
       reached: () => this.#feed?.staleForMs === undefined,
       silenceMs: () => this.#feed?.silenceMs ?? 0,
-      claim: (entry) => this.#claim(entry),
+      claim: (entry) => this.#own.claim(entry),
     })
     this.#keeper = new LeaseKeeper({
       clock,
       leases: this.#leases,
       state: this.#state,
       probeSuspect: options.probeSuspect,
-      remove: (entry, why, renewedAt) => this.#end(entry, why, renewedAt),
-      suspect: (entry, suspicion, renewedAt) => this.#hold(entry, suspicion, renewedAt),
+      remove: (entry, why, renewedAt) => this.#own.end(entry, why, renewedAt),
+      suspect: (entry, suspicion, renewedAt) => this.#own.hold(entry, suspicion, renewedAt),
       ...(shared
         ? { shared: true, silenceMs: () => this.#feed?.silenceMs ?? 0 }
         : { signOfLife: () => this.#changes.signOfLife(), grant: (entry: Entry, renewedAt: number) => this.#changes.touch(entry, renewedAt) }),
-      tell: (entry) => (shared ? this.#tell(entry) : this.#changes.touch(entry)),
+      tell: (entry) => (shared ? this.#own.tell(entry) : this.#changes.touch(entry)),
       deciding: () => this.#isDeciding(),
       ticked: () => this.#claims.tick(),
     })
+    this.#reads = new RegistryReads({ state: this.#state, keeper: this.#keeper, leases: this.#leases, clock })
     if (!shared) return
     this.#feed = new SharedFeed(
       {
@@ -203,14 +206,14 @@ class StoredRegistry implements Registry {
     }
     if (entry === undefined || (beat.boot !== undefined && entry.record.boot !== beat.boot)) return { status: 404 }
     // Too late to be kept: registering again at once beats being gone until the next heartbeat.
-    if (this.#leaving.size > 0 && this.#leaving.has(keyText(beat))) {
+    if (this.#own.isLeaving(beat)) {
       this.#renew(entry)
       return { status: 404 }
     }
     this.#heartbeats++
     if (beat.load) entry.load = beat.load
     if (!this.#heard(entry)) return { status: 202 }
-    return { status: 200, expiresAt: this.#expiresAt(entry) }
+    return { status: 200, expiresAt: this.#reads.expiresAt(entry) }
   }
 
   async patch(key: InstanceKey, patch: InstancePatch, from: { by: string; boot?: string }): Promise<Instance> {
@@ -235,66 +238,29 @@ class StoredRegistry implements Registry {
   }
 
   async reportHealth(key: InstanceKey, report: HealthReport): Promise<void> {
-    await this.#changes.make(key, report.by, (current) => {
-      if (current === undefined || current.format > recordFormat || (report.boot !== undefined && current.boot !== report.boot)) return undefined
-      const { status, reason, by, availability, penalty } = report
-      if (current.health.status === status && current.health.availability === availability) return undefined
-      const now = this.#options.clock.now()
-      const since = current.health.status === status ? current.health.since : now
-      const kept = current.health.status === status ? current.health.reason : reason
-      const { penalty: _before, ...known } = current.health
-      const measured = { ...(availability === undefined ? {} : { availability }), ...(penalty === undefined ? {} : { penalty }) }
-      const health = { ...known, status, since, reason: kept, by, ...measured }
-      const { suspect, ...rest } = current
-      // A probe that merely got no answer proves nothing; whoever can tell a refusal from silence is asked instead.
-      const disproved = suspect !== undefined && status === "failing" && this.#options.probeSuspect === undefined
-      if (disproved) return { delete: true, what: "expired", why: `${suspect.reason}; then a probe failed: ${reason}` }
-      const put = suspect === undefined ? { ...rest, health } : { ...rest, suspect, health }
-      const { status: before, availability: share } = current.health
-      if (before !== status) return { put, what: status, why: reason }
-      return { put, what: "availability", why: `${percent(availability)} of its probes succeed, before ${percent(share)}` }
-    })
+    // A probe that merely got no answer proves nothing; whoever can tell a refusal from silence is asked instead.
+    const disproves = this.#options.probeSuspect === undefined
+    await this.#changes.make(key, report.by, (current) => reported(current, report, { now: this.#options.clock.now(), disproves }))
   }
 
   services(): ServiceSummary[] {
-    const now = this.#leases.now()
-    const summaries: ServiceSummary[] = []
-    for (const view of this.#state.views()) {
-      const live = this.#live(view, now)
-      if (live.length === 0) continue
-      const serving = live === view.instances() ? view.serving() : live.filter((instance) => instance.standing === "serving").length
-      summaries.push({ name: view.name, instances: live.length, serving, revision: view.revision })
-    }
-    return summaries.sort((a, b) => (a.name < b.name ? -1 : 1))
+    return this.#reads.services()
   }
 
   list(service: string): { revision: number; instances: readonly Instance[] } {
-    const view = this.#state.view(service)
-    if (view === undefined) return { revision: this.#state.floor, instances: [] }
-    return { revision: view.revision, instances: this.#live(view, this.#leases.now()) }
+    return this.#reads.list(service)
   }
 
   checkIns(service: string): CheckIn[] {
-    const now = this.#leases.now()
-    const entries = this.#state.view(service)?.sorted() ?? []
-    return entries.filter((entry) => !this.#isOver(entry, now)).map(({ instance, renewedWall }) => ({ instance, at: renewedWall }))
+    return this.#reads.checkIns(service)
   }
 
   get(key: InstanceKey): InstanceDetail | undefined {
-    const entry = this.#state.entry(key)
-    const view = this.#state.view(key.service)
-    if (entry === undefined || view === undefined || this.#keeper.over(view, this.#leases.now()).has(key.id)) return undefined
-    const { ttlSeconds, override } = entry.record
-    const lease = { ttlSeconds, renewedAt: entry.renewedWall, expiresAt: this.#expiresAt(entry) }
-    return { ...entry.instance, lease, ...(entry.load ? { load: entry.load } : {}), ...(override ? { override } : {}) }
+    return this.#reads.get(key)
   }
 
   findByRepo(repo: string): Instance[] {
-    const now = this.#leases.now()
-    return [...this.#state.views()]
-      .flatMap((view) => this.#live(view, now))
-      .filter((instance) => instance.repo === repo)
-      .sort((a, b) => (keyText(a) < keyText(b) ? -1 : 1))
+    return this.#reads.findByRepo(repo)
   }
 
   watch(options: WatchOptions, wake: () => void): Watch {
@@ -345,17 +311,6 @@ class StoredRegistry implements Registry {
     return this.#closing
   }
 
-  /** Whether the lease of an instance ran out, as far as that is for this server to know: otherwise its keeper says so. */
-  #isOver(entry: Entry, now: number): boolean {
-    return (entry.kept || entry.record.suspect !== undefined) && this.#keeper.overdue(entry, now)
-  }
-
-  #live(view: ServiceView, now: number): readonly Instance[] {
-    if (now <= view.nextDueAt) return view.instances()
-    const over = this.#keeper.over(view, now)
-    return over.size === 0 ? view.instances() : view.instances().filter((instance) => !over.has(instance.id))
-  }
-
   #renew(entry: Entry): void {
     entry.renewedAt = this.#leases.now()
     entry.renewedWall = this.#options.clock.now()
@@ -367,35 +322,8 @@ class StoredRegistry implements Registry {
   /** Takes note of a sign of life; false where it may be in vain, because the store does not take it from here. */
   #heard(entry: Entry): boolean {
     this.#renew(entry)
-    if (entry.record.suspect !== undefined) void this.#claim(entry)
+    if (entry.record.suspect !== undefined) void this.#own.claim(entry)
     return this.#feed === undefined || this.#claims.heard(entry)
-  }
-
-  /** Makes this server the keeper of an instance that it heard; a suspect serves again. */
-  async #claim(heard: Entry): Promise<void> {
-    const { record } = heard
-    const keeper =
-      record.ttlSeconds > 0 && this.#feed !== undefined
-        ? { keeper: this.#options.server.id, ...this.#toldOf(this.#state.entry(record) ?? heard) }
-        : {}
-    const rule = (current: InstanceRecord | undefined): Wish => {
-      if (current === undefined || current.boot !== record.boot || (current.suspect === undefined && current.keeper !== record.keeper))
-        return undefined
-      const { suspect, ...rest } = current
-      const put = { ...rest, ...keeper }
-      if (suspect !== undefined) return { put, what: "heard", why: "a heartbeat came: no longer suspect" }
-      return { put, what: "taken over", why: "heard here, not by its keeper", claims: true }
-    }
-    await this.#changes.attempt(this.#changes.make(record, "registry", rule))
-  }
-
-  /** Makes this server the keeper of an instance whose keeper is gone, so that the time it is given does not begin anew when that one returns. */
-  async #inherit({ record }: Entry): Promise<void> {
-    const rule = (current: InstanceRecord | undefined): Wish =>
-      current === undefined || current.boot !== record.boot || current.keeper !== record.keeper
-        ? undefined
-        : { put: { ...current, keeper: this.#options.server.id }, what: "taken over", why: "its keeper is gone", claims: true }
-    await this.#changes.attempt(this.#changes.make(record, "registry", rule))
   }
 
   #told(news: StorageNews): void {
@@ -418,7 +346,7 @@ class StoredRegistry implements Registry {
     if (!this.#division.update(servers)) return
     for (const entry of this.#state.divide()) {
       const { keeper } = entry.record
-      if (keeper !== undefined && before.has(keeper) && !this.#division.has(keeper)) void this.#inherit(entry)
+      if (keeper !== undefined && before.has(keeper) && !this.#division.has(keeper)) void this.#own.inherit(entry)
     }
     this.#log("info", "discovery servers over this storage", { servers: servers.map(({ url }) => url) })
     for (const listener of this.#dividedListeners) listener()
@@ -433,75 +361,9 @@ class StoredRegistry implements Registry {
     this.#hub.stale(staleSince)
   }
 
-  /** Removes an instance, unless a heartbeat or a successor arrived after that was decided: they have the last word. */
-  async #end(entry: Entry, why: string, renewedAt: number): Promise<void> {
-    const { record } = entry
-    const text = keyText(record)
-    const rule = (current: InstanceRecord | undefined): Wish => {
-      this.#leaving.delete(text)
-      if (!this.#isSilent(record, current, renewedAt)) return undefined
-      this.#leaving.add(text)
-      return { delete: true, what: "expired", why, stands: () => this.#isSilent(record, current, renewedAt) }
-    }
-    await this.#changes.attempt(this.#changes.make(record, "registry", rule))
-    this.#leaving.delete(text)
-  }
-
-  async #hold(entry: Entry, suspect: Suspicion, renewedAt: number): Promise<void> {
-    const { record } = entry
-    const rule = (current: InstanceRecord | undefined): Wish =>
-      this.#isSilent(record, current, renewedAt) && current.suspect === undefined
-        ? {
-            put: { ...current, ...this.#toldOf(entry), suspect },
-            what: "suspected",
-            why: suspect.reason,
-            stands: () => this.#isSilent(record, current, renewedAt),
-          }
-        : undefined
-    await this.#changes.attempt(this.#changes.make(record, "registry", rule))
-  }
-
-  /** What a store of several servers is told of the renewal of a long lease. */
-  #toldOf({ record, renewedWall }: Entry): { renewedAt?: number } {
-    return this.#feed === undefined ? {} : told(record, renewedWall)
-  }
-
-  /** Tells a store of several servers when an instance with a long lease was heard; whether it took it. */
-  async #tell(entry: Entry): Promise<boolean> {
-    const { record } = entry
-    const rule = (current: InstanceRecord | undefined): Wish =>
-      current === undefined || current.boot !== record.boot || current.keeper !== this.#options.server.id
-        ? undefined
-        : { put: { ...current, ...this.#toldOf(entry) }, what: "renewed", why: "heard by its keeper", claims: true }
-    try {
-      await this.#changes.make(record, "registry", rule)
-      return true
-    } catch {
-      return false
-    }
-  }
-
-  #isSilent(record: InstanceRecord, current: InstanceRecord | undefined, renewedAt: number): current is InstanceRecord {
-    const entry = this.#state.entry(record)
-    return (
-      entry?.renewedAt === renewedAt &&
-      entry.kept &&
-      this.#isDeciding() &&
-      current !== undefined &&
-      current.boot === record.boot &&
-      current.keeper === record.keeper
-    )
-  }
-
   /** Whether this server may end leases now, and knows which ones. */
   #isDeciding(): boolean {
     return (this.#feed?.silenceMs ?? 0) < longestSilenceMs && this.#division.announced
-  }
-
-  #expiresAt(entry: Entry): number | null {
-    // When its keeper heard it last is known there alone; this is the latest that can be.
-    const end = entry.kept || entry.record.ttlSeconds === 0 ? this.#keeper.end(entry) : this.#leases.now() + entry.record.ttlSeconds * 1000
-    return end === Number.POSITIVE_INFINITY ? null : Math.round(this.#options.clock.now() + end - this.#leases.now())
   }
 
   #checkLimits(key: InstanceKey): void {
@@ -528,8 +390,4 @@ function isShared(storage: RegistryStorage): storage is SharedStorage {
 
 function notRegistered(key: InstanceKey): MeshError {
   return new MeshError("not_found", `${keyText(key)} is not registered`)
-}
-
-function percent(share: number | undefined): string {
-  return share === undefined ? "an unknown share" : `${Math.round(share * 100)} %`
 }
