@@ -10,8 +10,8 @@ import { measureStartUp } from "./registry/start-up.mjs"
 import { measureStores } from "./registry/stores.mjs"
 import { hasEtcd, startEtcd } from "./support/etcd.mjs"
 
-const full = { rounds: 5, perRound: 8000, registrations: 4000, changes: 20, stored: 100_000, storedRounds: 2 }
-const quick = { rounds: 2, perRound: 3000, registrations: 1500, changes: 5, stored: 20_000, storedRounds: 1 }
+const full = { rounds: 5, perRound: 8000, registrations: 2000, changes: 20, stored: 100_000, storedRounds: 1 }
+const quick = { rounds: 2, perRound: 3000, registrations: 1000, changes: 5, stored: 20_000, storedRounds: 1 }
 
 /** Measures one part after the other and prints a table of each; `--quick` takes fewer and smaller rounds. */
 export async function run(args) {

@@ -5,7 +5,7 @@ import type { Logger } from "pino"
 import { AllowedMethods } from "./allowed-methods.ts"
 import { limitBodiesUnderWay } from "./body-budget.ts"
 import { parseJsonBody } from "./json-body.ts"
-import { arePlainNames } from "./plain-names.ts"
+import { arePlainNames, plainBodies } from "./plain-input.ts"
 import { refuseConnection, sendProblem, toMeshError } from "./problem-replies.ts"
 
 const bodyLimit = 256 * 1024
@@ -41,6 +41,8 @@ export function createHttpApp(log: Logger): FastifyInstance {
     const validate = validatorCompiler(route as never)
     // Fastify says null for what is absent; to zod only undefined is.
     if (route.httpPart === "params") return (data: object) => (arePlainNames(data) ? { value: data } : validate(data))
+    const isPlain = route.httpPart === "body" ? plainBodies.get(route.url ?? "") : undefined
+    if (isPlain !== undefined) return (data: unknown) => (isPlain(data) ? { value: data } : validate(data ?? undefined))
     if (route.httpPart !== "querystring") return (data: unknown) => validate(data ?? undefined)
     // Hardly any request has a query, and what none means does not change.
     const none = validate({})
