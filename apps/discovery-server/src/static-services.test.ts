@@ -1,4 +1,4 @@
-import { instanceSchema, keyText, type Instance, type InstanceDetail } from "@meshwork/contract"
+import { instanceSchema, keyText, MeshError, type Instance, type InstanceDetail } from "@meshwork/contract"
 import { settle } from "@meshwork/contract/testing"
 import type { Registry, ServerInfo } from "@meshwork/registry-core"
 import { expect, it } from "vitest"
@@ -35,7 +35,9 @@ function scripted(ids: string[], servers: ServerInfo[]) {
       records.set(keyText(key), instance)
       return { instance, created: true }
     },
-    deregister: async (key) => void records.delete(keyText(key)),
+    deregister: async (key) => {
+      if (!records.delete(keyText(key))) throw new MeshError("not_found", "it is gone already")
+    },
     onDivided: (listener) => {
       listeners.add(listener)
       return () => listeners.delete(listener)
@@ -54,6 +56,17 @@ it("a server with a storage of its own removes at the start what its file no lon
   const { registry, ids } = scripted(["old", "kept"], [self])
   await createStaticServices(registry, "self", () => {}).apply([declared("kept"), declared("new")])
   expect(ids()).toEqual(["kept", "new"])
+})
+
+it("is content where somebody else removed it first", async () => {
+  const { registry, ids } = scripted(["old", "older"], [self])
+  const deregister = registry.deregister.bind(registry)
+  registry.deregister = async (key, from) => {
+    await deregister(key, from)
+    throw new MeshError("not_found", "it is gone already")
+  }
+  await createStaticServices(registry, "self", () => {}).apply([])
+  expect(ids()).toEqual([])
 })
 
 it("of several servers none removes what another one's file may have, only what it declared itself", async () => {

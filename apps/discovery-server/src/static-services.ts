@@ -32,7 +32,12 @@ export function createStaticServices(registry: Registry, self: string, log: (mes
   const remove = async (which: (key: string) => boolean) => {
     const records = registry.services().flatMap(({ name }) => registry.list(name).instances)
     const gone = records.filter((instance) => instance.origin === "config" && which(keyText(instance)))
-    for (const { service, id } of gone) await registry.deregister({ service, id }, { by, why: "no longer in the configuration" })
+    for (const { service, id } of gone) {
+      await registry.deregister({ service, id }, { by, why: "no longer in the configuration" }).catch((error: unknown) => {
+        // Somebody else was quicker.
+        if (MeshError.from(error).code !== "not_found") throw error
+      })
+    }
   }
   const removeOnceAlone = () => {
     forget()

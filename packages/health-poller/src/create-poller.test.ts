@@ -203,6 +203,31 @@ it("probes that wait for a slot wait on when the poller is paused, and those und
   await poller.close()
 })
 
+it("pings, which take a process each, have bounds of their own, and leave the others alone", async () => {
+  let pings = 0
+  let most = 0
+  const setup = bench(async (probed, _, signal) => {
+    if (probed.check.icmp !== true) return good
+    most = Math.max(most, ++pings)
+    const result = await hang(setup.clock, probed, signal)
+    pings--
+    return result
+  })
+  const { clock, poller, probes } = setup
+  const silent = Array.from({ length: 3000 }, (_, n) => target(`silent${n}`, { method: "ping", icmp: true }))
+  const well = Array.from({ length: 100 }, (_, n) => target(`well${n}`))
+  poller.sync([...silent, ...well])
+  await clock.advance(60_000)
+  expect(most).toBeGreaterThan(200)
+  expect(most).toBeLessThanOrEqual(250)
+  expect(probes.filter(({ id }) => id.startsWith("well")).length).toBeGreaterThanOrEqual(500)
+  // A check that is changed while it waits waits no more among the pings.
+  const before = probes.length
+  poller.sync([...silent.map((each) => ({ ...each, check: { ...each.check, icmp: false } })), ...well])
+  await clock.advance(1000)
+  expect(new Set(probes.slice(before).map(({ id }) => id)).size).toBeGreaterThanOrEqual(3000)
+})
+
 describe("own troubles", () => {
   it("a pause of this process is no failure of the target: it is probed again", async () => {
     const setup = bench((probed, n, signal) => (n === 1 ? hang(setup.clock, probed, signal) : good))

@@ -10,7 +10,7 @@ import { PollEntry, sameProcess } from "./poll-entry.ts"
 import { pollState } from "./poll-state.ts"
 import type { Poller, PollerOptions, PollerStatistics, PollState, PollTarget } from "./poller.ts"
 import { createProbe, type Probe, type ProbeOutcome, type ProbeResult } from "./probe.ts"
-import { ProbeQueue } from "./probe-queue.ts"
+import { ProbeQueues } from "./probe-queues.ts"
 import { Troubles } from "./troubles.ts"
 
 /** How often in a row a try is made again because this process stood still. */
@@ -36,7 +36,7 @@ class HealthPoller implements Poller {
   readonly #parted: PartedEntries
   readonly #store: PacketStore
   readonly #heap = new DueHeap<PollEntry>()
-  readonly #queue: ProbeQueue<PollEntry>
+  readonly #queue: ProbeQueues
   readonly #pauses: OwnPauses
   readonly #network = new NetworkWatch<PollEntry>()
   /** Those whose silence was not counted, since this process seems to be cut off. */
@@ -58,7 +58,7 @@ class HealthPoller implements Poller {
     this.#parted = new PartedEntries((entry) => entry.history.clear())
     this.#troubles = new Troubles(options.onTrouble)
     const start = (entry: PollEntry) => this.#track(this.#run(entry))
-    this.#queue = new ProbeQueue({ slots: concurrency, lingering, now: () => clock.monotonic(), start })
+    this.#queue = new ProbeQueues({ slots: concurrency, lingering, now: () => clock.monotonic(), start })
     this.#pauses = new OwnPauses(clock, (now) => this.#queue.age(now))
   }
 
@@ -98,7 +98,7 @@ class HealthPoller implements Poller {
 
   statistics(): PollerStatistics {
     const now = this.#clock.monotonic()
-    const oldest = Math.min(this.#queue.first?.at ?? now, this.#heap.first?.at ?? now)
+    const oldest = Math.min(this.#queue.oldestAt, this.#heap.first?.at ?? now)
     const since = this.#network.cutOffSince
     return {
       targets: this.#entries.size,

@@ -1,21 +1,26 @@
 import { lookup as systemLookup, type LookupOptions } from "node:dns"
 import type { LookupFunction } from "node:net"
 import type { Clock } from "@meshwork/contract"
+import { Line } from "./line.ts"
 
 /** From when on an answer of the resolver was slow, ms. */
 const slowMs = 500
 /** Look-ups at once of names that were slow, or that nobody has asked for yet; the system has but four threads for all of them, and for files too. */
-const mostDoubtful = 2
-/** Names that are known to be quick at most. */
-const mostQuick = 10_000
+const mostDoubtful = 3
+/** Of them such that were slow. */
+const mostSlow = 2
+/** Names of which it is known how quick they are. */
+const mostKnown = 10_000
 
 type Answer = Parameters<LookupFunction>[2]
+/** Resolves a name; what it returns takes the question back, so far as nobody else waits for its answer. */
+export type Lookup = (...question: Parameters<LookupFunction>) => () => void
 interface Question {
   key: string
   host: string
   options: LookupOptions
   /** Everyone who waits for this very answer. */
-  answers: Answer[]
+  answers: Set<Answer>
 }
 
 /**
@@ -25,11 +30,14 @@ interface Question {
 export class HostLookup {
   readonly #clock: Clock
   readonly #system: LookupFunction
-  /** Names whose last answer was quick. */
-  readonly #quick = new Set<string>()
+  /** Whether the last answer about a name was quick. */
+  readonly #quick = new Map<string, boolean>()
   readonly #asked = new Map<string, Question>()
   #doubtful = 0
-  readonly #waiting: Question[] = []
+  #slow = 0
+  /** Names that nobody has asked for yet come before those that were slow. */
+  readonly #fresh = new Line<Question>()
+  readonly #waiting = new Line<Question>()
 
   /** @param system resolves a name; default this machine's resolver */
   constructor(clock: Clock, system: LookupFunction = systemLookup) {
@@ -38,28 +46,47 @@ export class HostLookup {
   }
 
   /** For `connect` of `node:net` and `node:tls`. */
-  readonly lookup: LookupFunction = (host, options, answer) => {
+  readonly lookup: Lookup = (host, options, answer) => {
     const key = JSON.stringify([host, options.family, options.hints, options.all])
-    const known = this.#asked.get(key)
-    if (known !== undefined) return void known.answers.push(answer)
-    const question: Question = { key, host, options, answers: [answer] }
-    this.#asked.set(key, question)
-    if (this.#isQuick(host)) return this.#ask(question, () => {})
-    this.#waiting.push(question)
-    this.#pump()
+    let question = this.#asked.get(key)
+    if (question === undefined) {
+      question = { key, host, options, answers: new Set() }
+      this.#asked.set(key, question)
+      question.answers.add(answer)
+      if (this.#isQuick(host)) this.#ask(question, () => {})
+      else this.#lineOf(host).push(question)
+      this.#pump()
+    } else question.answers.add(answer)
+    return () => this.#takeBack(question, answer)
+  }
+
+  #takeBack(question: Question, answer: Answer): void {
+    if (!question.answers.delete(answer) || question.answers.size > 0) return
+    if (!this.#fresh.has(question) && !this.#waiting.has(question)) return
+    this.#fresh.delete(question)
+    this.#waiting.delete(question)
+    this.#asked.delete(question.key)
   }
 
   #isQuick(host: string): boolean {
-    return this.#quick.has(host) || host === "localhost" || host.endsWith(".localhost")
+    return this.#quick.get(host) === true || host === "localhost" || host.endsWith(".localhost")
+  }
+
+  #lineOf(host: string): Line<Question> {
+    return this.#quick.has(host) ? this.#waiting : this.#fresh
   }
 
   #pump(): void {
     while (this.#doubtful < mostDoubtful) {
-      const question = this.#waiting.shift()
+      const fresh = this.#fresh.shift()
+      const slow = fresh === undefined && this.#slow < mostSlow ? this.#waiting.shift() : undefined
+      const question = fresh ?? slow
       if (question === undefined) return
       this.#doubtful++
+      if (slow !== undefined) this.#slow++
       this.#ask(question, () => {
         this.#doubtful--
+        if (slow !== undefined) this.#slow--
         this.#pump()
       })
     }
@@ -76,11 +103,11 @@ export class HostLookup {
   }
 
   #remember(host: string, quick: boolean): void {
-    if (!quick) return void this.#quick.delete(host)
-    for (const oldest of this.#quick) {
-      if (this.#quick.size < mostQuick) break
+    this.#quick.delete(host)
+    for (const oldest of this.#quick.keys()) {
+      if (this.#quick.size < mostKnown) break
       this.#quick.delete(oldest)
     }
-    this.#quick.add(host)
+    this.#quick.set(host, quick)
   }
 }

@@ -1,6 +1,5 @@
-import type { LookupFunction } from "node:net"
 import type { Clock } from "@meshwork/contract"
-import { HostLookup } from "./host-lookup.ts"
+import { HostLookup, type Lookup } from "./host-lookup.ts"
 import type { PollTarget } from "./poller.ts"
 import { probes } from "./probes/index.ts"
 
@@ -34,7 +33,7 @@ export interface ProbeOptions {
   /** User-Agent of HTTP probes. */
   userAgent: string
   /** Resolves the names of hosts. */
-  lookup: LookupFunction
+  lookup: Lookup
 }
 
 /** Makes one probe within the target's own time limit; ends early when `signal` aborts. Never rejects. */

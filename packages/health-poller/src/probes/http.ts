@@ -1,4 +1,4 @@
-import { connect as connectTcp, isIP, type Socket } from "node:net"
+import { connect as connectTcp, isIP, type LookupFunction, type Socket } from "node:net"
 import { connect as connectTls } from "node:tls"
 import { formatHostPort, type Timer } from "@meshwork/contract"
 import { Client, type buildConnector, type Dispatcher } from "undici"
@@ -32,6 +32,8 @@ class HttpProbe implements Dispatcher.DispatchHandler {
   #resolve: ((result: ProbeResult) => void) | undefined
   #client: Client | undefined
   #socket: Socket | undefined
+  /** Ends to wait for the host's name. */
+  #takeBack: () => void = () => {}
   /** Whether there is a TCP connection. */
   #reached = false
   /** Whether it can be used: with TLS later than the former. */
@@ -72,7 +74,7 @@ class HttpProbe implements Dispatcher.DispatchHandler {
 
   #connect(callback: buildConnector.Callback): void {
     const { scheme, host, port, check } = this.#target
-    const { lookup } = this.#options
+    const lookup: LookupFunction = (...question) => (this.#takeBack = this.#options.lookup(...question))
     const secure = scheme === "https"
     const socket = secure
       ? connectTls({
@@ -172,6 +174,7 @@ class HttpProbe implements Dispatcher.DispatchHandler {
     if (!resolve) return
     this.#resolve = undefined
     this.#limit.cancel()
+    this.#takeBack()
     this.#signal.removeEventListener("abort", this.#abort)
     // The client first, and with an error that is there: else undici makes one of its own for every probe, stack, both addresses and all.
     this.#client?.destroy(over, () => {})

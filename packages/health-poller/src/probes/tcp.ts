@@ -15,8 +15,10 @@ function probeTcp(target: ProbeTarget, { clock, lookup }: ProbeOptions, signal: 
   const address = formatHostPort(host, port)
   const begin = clock.monotonic()
   return new Promise((resolve) => {
-    const socket = connect({ host, port, lookup })
+    let takeBack = () => {}
+    const socket = connect({ host, port, lookup: (...question) => (takeBack = lookup(...question)) })
     const finish = (result: ProbeResult) => {
+      takeBack()
       limit.cancel()
       signal.removeEventListener("abort", abort)
       socket.destroy()
