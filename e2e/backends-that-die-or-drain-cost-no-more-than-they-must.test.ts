@@ -11,7 +11,7 @@ const serving = `require("node:http").createServer((q, r) => { q.resume(); setTi
 
 const startBackend = (port: number): Program => launch(`backend ${port}`, process.execPath, ["-e", serving], { env: { PORT: String(port) } })
 
-async function startGateway(backends: readonly number[]): Promise<string> {
+async function startGateway(backends: readonly number[]): Promise<{ url: string; program: Program }> {
   const folder = scratchFolder()
   const [port, adminPort] = await freePorts(2)
   const file = join(folder, "meshwork.yaml")
@@ -21,13 +21,13 @@ async function startGateway(backends: readonly number[]): Promise<string> {
 services: { a: { instances: [${backends.map((backend) => `"127.0.0.1:${backend}"`).join(", ")}] } }
 routes: [{ pathPrefix: /, service: a }]`,
   )
-  meshwork("gateway", ["gateway", "-c", file], { cwd: folder })
+  const program = meshwork("gateway", ["gateway", "-c", file], { cwd: folder })
   const url = `http://127.0.0.1:${port}`
   await eventually("every backend answers", 15_000, async () => {
     const answers = await Promise.all(Array.from({ length: 32 }, () => ask(url)))
     expect(new Set(answers.map(({ status, body }) => `${status} ${body}`)).size).toBe(backends.length)
   })
-  return url
+  return { url, program }
 }
 
 interface Answer {
@@ -35,6 +35,8 @@ interface Answer {
   status: number
   body: string
   ms: number
+  /** Whether it went out on a connection that was open before. */
+  reused: boolean
 }
 
 const agent = new Agent({ keepAlive: true, maxSockets: 256 })
@@ -42,7 +44,7 @@ const agent = new Agent({ keepAlive: true, maxSockets: 256 })
 function ask(url: string, method = "GET"): Promise<Answer> {
   const begin = performance.now()
   return new Promise((resolve) => {
-    const ended = (status: number, body: string): void => resolve({ method, status, body, ms: performance.now() - begin })
+    const ended = (status: number, body: string): void => resolve({ method, status, body, ms: performance.now() - begin, reused: sent.reusedSocket })
     const sent = request(url, { method, agent }, (response) => {
       let body = ""
       response.on("data", (chunk) => (body += String(chunk)))
@@ -75,7 +77,7 @@ function steadily(url: string, perSecond: number): { sent: () => number; stop: (
 it("one of four killed at 2,000 requests per second: no GET fails, and no more POSTs than were under way there", async () => {
   const ports = await freePorts(4)
   const [killed] = ports.map(startBackend)
-  const url = await startGateway(ports)
+  const { url } = await startGateway(ports)
   const load = steadily(url, 2000)
   await eventually("load", 20_000, () => expect(load.sent()).toBeGreaterThan(2000))
   killed?.kill("SIGKILL")
@@ -93,7 +95,7 @@ it("one of four killed at 2,000 requests per second: no GET fails, and no more P
 it("all of them down: answers come at once, and all is well within two seconds of their return", async () => {
   const ports = await freePorts(4)
   const backends = ports.map(startBackend)
-  const url = await startGateway(ports)
+  const { url } = await startGateway(ports)
   for (const backend of backends) backend.kill("SIGKILL")
   await Promise.all(backends.map(({ ended }) => ended))
   const load = steadily(url, 200)
@@ -160,4 +162,20 @@ it("an instance that drains gets nothing new a moment later, and what it has und
   expect(answers.filter(({ status }) => status !== 200)).toEqual([])
   for (const response of held) response.end("finished")
   expect((await Promise.all(underWay)).map(({ status }) => status)).toEqual(underWay.map(() => 200))
+})
+
+it("a gateway that is stopped under load answers everything that comes on open connections", async () => {
+  const ports = await freePorts(2)
+  for (const port of ports) startBackend(port)
+  const { url, program } = await startGateway(ports)
+  const load = steadily(url, 500)
+  await eventually("load", 20_000, () => expect(load.sent()).toBeGreaterThan(500))
+  program.kill("SIGTERM")
+  expect(await program.ended).toBe(0)
+  const answers = await load.stop()
+  const failed = answers.filter(({ status }) => status !== 200)
+  // Who is about to connect in that moment finds nobody, or is reset by the kernel before anybody has seen it.
+  expect(failed.filter(({ reused }) => reused)).toEqual([])
+  expect(answers.filter(({ status, reused }) => status === 200 && reused).length).toBeGreaterThan(200)
+  expect(answers.length - failed.length).toBeGreaterThan(400)
 })

@@ -1,4 +1,4 @@
-import { mkdirSync } from "node:fs"
+import { closeSync, existsSync, mkdirSync, openSync } from "node:fs"
 import { dirname } from "node:path"
 import { type Clock, MeshError } from "@meshwork/contract"
 import type { AccessEntry } from "@meshwork/gateway"
@@ -34,20 +34,19 @@ export async function openAccessLog(target: true | string, { clock, log }: Acces
   const unusable = (error: NodeJS.ErrnoException): MeshError =>
     new MeshError("invalid_config", `gateway.accessLog: ${String(target)} cannot be opened (${error.code})`, { cause: error })
   try {
-    if (target !== true) mkdirSync(dirname(target), { recursive: true })
+    if (target !== true) {
+      makeFolder(dirname(target))
+      // Tried here: what never got open throws at the end of the process.
+      closeSync(openSync(target, "a"))
+    }
   } catch (error) {
     throw unusable(error as NodeJS.ErrnoException)
   }
   const destination = pino.destination({ dest: target === true ? stdout : target, sync: false, minLength, maxLength, periodicFlush: flushMs })
+  if (target !== true) await new Promise((resolve) => destination.once("ready", resolve))
   let lost = 0
   let told = false
   destination.on("drop", () => lost++)
-  if (target !== true) {
-    await new Promise<void>((resolve, reject) => {
-      destination.once("ready", resolve)
-      destination.once("error", (error: NodeJS.ErrnoException) => reject(unusable(error)))
-    })
-  }
   destination.on("error", (error: NodeJS.ErrnoException) => {
     if (told) return
     told = true
@@ -81,4 +80,11 @@ export async function openAccessLog(target: true | string, { clock, log }: Acces
       return closing
     },
   }
+}
+
+/** What `mkdir -p` does. node:fs's own never comes back where a file system has no folders to be made, such as below /proc. */
+function makeFolder(path: string): void {
+  if (existsSync(path)) return
+  makeFolder(dirname(path))
+  mkdirSync(path)
 }

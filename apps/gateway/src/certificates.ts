@@ -15,7 +15,7 @@ export function readPair({ cert, key }: TlsConfig): KeyPair {
   try {
     createSecureContext(pair)
   } catch (error) {
-    throw new MeshError("invalid_config", `gateway.tls: ${cert} and ${key} are no pair: ${(error as Error).message}`, { cause: error })
+    throw new MeshError("invalid_config", `gateway.tls: ${cert} and ${key} are no pair: ${(error as Error).message}`)
   }
   return pair
 }
@@ -103,8 +103,8 @@ function readCertificates(path: string, key: string): string {
   const text = readPem(path, key)
   try {
     validity(text)
-  } catch (error) {
-    throw new MeshError("invalid_config", `${key}: ${path} holds no certificate in PEM form`, { cause: error })
+  } catch {
+    throw new MeshError("invalid_config", `${key}: ${path} holds no certificate in PEM form`)
   }
   return text
 }

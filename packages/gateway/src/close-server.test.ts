@@ -41,6 +41,7 @@ it("a request on an idle connection is still answered when the gateway closes, a
   const { get, closed } = await caller(port)
   expect(await get("/before")).not.toContain("connection: close")
   const closing = gateway.close()
+  await expect.poll(() => gateway.server.listening).toBe(false)
   const late = connect(port, "127.0.0.1")
   expect(await new Promise((resolve) => late.once("error", (error: NodeJS.ErrnoException) => resolve(error.code)))).toBe("ECONNREFUSED")
   const answer = await get("/after")

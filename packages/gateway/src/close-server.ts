@@ -32,9 +32,12 @@ export async function closeServer(server: Server, { graceMs, clock, upgraded, co
       // Ends what else belongs to it; there is nothing left to wait for.
       server.close(() => resolve())
     }
-    // node:http's own way would cut idle connections at once, in the middle of what callers are about to send.
-    if (server.listening) NetServer.prototype.close.call(server, done)
-    else done()
+    // At the end of this turn of the loop those who have connected by now are accepted; the kernel resets who is left waiting. node:http's own
+    // way to close would cut idle connections at once, in the middle of what callers are about to send.
+    setImmediate(() => {
+      if (server.listening) NetServer.prototype.close.call(server, done)
+      else done()
+    })
     connections.cutShaking()
     for (const socket of upgraded) socket.destroy()
   })

@@ -148,3 +148,31 @@ it("without a file SIGHUP ends the process, as before", async () => {
   mesh.child.kill("SIGHUP")
   expect(await mesh.ended).toBe(0)
 })
+
+it("up puts what a changed file names into its registry too, and takes out what it names no more", async () => {
+  const path = join(folder, "meshwork.yaml")
+  const [a, b] = [await backend("a"), await backend("b")]
+  const write = (services: string, routes: string): void => writeFileSync(path, `services: { ${services} }\nroutes: [ ${routes} ]\n`)
+  write(`a: { instances: ["${a}"] }`, "{ pathPrefix: /a, service: a }")
+  const ports = ["--port", "0", "--admin-port", "0", "--discovery-port", "0", "--storage", "memory"]
+  const mesh = spawnMeshwork(["up", "-c", path, ...ports], {}, folder)
+  const url = (name: string): string => new RegExp(`^ {2}${name} +(http://127\\.0\\.0\\.1:\\d+)`, "m").exec(mesh.output.stderr)?.[1] ?? ""
+  await until(
+    () => url("discovery") !== "",
+    () => mesh.output.stderr,
+  )
+  await answers(`${url("gateway")}/a`, "200 a /a")
+  write(`b: { instances: ["${b}"] }`, "{ pathPrefix: /b, service: b }")
+  await answers(`${url("gateway")}/b`, "200 b /b")
+  expect(await get(`${url("gateway")}/a`)).toBe("404")
+  const list = async (service: string): Promise<number> =>
+    ((await (await fetch(`${url("discovery")}/v1/services/${service}/instances`)).json()) as { instances: object[] }).instances.length
+  expect([await list("a"), await list("b")]).toEqual([0, 1])
+  mesh.child.kill("SIGHUP")
+  await until(
+    () => mesh.output.stderr.includes("SIGHUP: the configuration is read anew"),
+    () => mesh.output.stderr,
+  )
+  mesh.child.kill("SIGTERM")
+  expect(await mesh.ended).toBe(0)
+})
