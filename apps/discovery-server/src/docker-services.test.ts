@@ -95,7 +95,7 @@ it("a container with meshwork.check_path is probed by the server; one whose HEAL
   const checked = { ...labels, "meshwork.check_path": "/health" }
   docker.summaries = [sampleSummary("one", port, checked)]
   const { list } = await running()
-  await expect.poll(async () => (await list())[0]?.why).toMatch(/^failing: GET http.*\/health answered 500/)
+  await expect.poll(async () => (await list())[0]?.why, { timeout: 8000 }).toMatch(/^failing: GET http.*\/health answered 500/)
   status = 200
   await expect.poll(async () => (await list())[0]?.standing, { timeout: 10_000 }).toBe("serving")
   docker.summaries = [sampleSummary("one", port, checked, { Status: "Up (unhealthy)" })]

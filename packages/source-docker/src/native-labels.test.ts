@@ -19,7 +19,7 @@ it("reads every label", () => {
     pathPrefix: "/api/payment",
     weight: 10,
     priority: "high",
-    check: expect.objectContaining({ method: "http", path: "/health?deep=1", frequencySeconds: 5 }),
+    check: expect.objectContaining({ method: "http", path: "/health?deep=1", frequencySeconds: 2 }),
   })
 })
 

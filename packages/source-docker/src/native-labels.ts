@@ -5,8 +5,8 @@ const prefix = "meshwork."
 const names = ["service", "port", "path_prefix", "weight", "priority", "check_path"] as const
 type Name = (typeof names)[number]
 
-/** How often an instance with `meshwork.check_path` is probed, s. */
-const checkFrequencySeconds = 5
+/** How an instance with `meshwork.check_path` is probed: often enough, and often enough again, that one that is just starting is not left out for long. */
+const check = { frequencySeconds: 2, timeoutSeconds: 2, retries: 2, retryDelaySeconds: 0.5 }
 
 /** What a container says of itself in labels. What is malformed is left out, with a warning. */
 export interface NativeLabels {
@@ -73,8 +73,8 @@ const readers: Readonly<Record<Name, { accepted: string; read: (text: string) =>
   check_path: {
     accepted: "a path that begins with '/' and holds no blanks",
     read: (path) => {
-      const check = checkSchema.safeParse({ method: "http", path, frequencySeconds: checkFrequencySeconds, timeoutSeconds: 2 }).data
-      return check === undefined ? undefined : { check }
+      const whole = checkSchema.safeParse({ ...check, method: "http", path }).data
+      return whole === undefined ? undefined : { check: whole }
     },
   },
 }
