@@ -324,7 +324,7 @@ describe.skipIf(!hasEtcd())("on a real etcd", () => {
     ])
     expect([url.code, url.stdout]).toEqual([0, "[]\n"])
     const untrusted = await run(["service", "list"], { env })
-    expect([untrusted.code, untrusted.stderr]).toEqual([1, `meshwork: no etcd at 127.0.0.1:${port}: DEPTH_ZERO_SELF_SIGNED_CERT\n`])
+    expect([untrusted.code, untrusted.stderr]).toEqual([1, `meshwork: no etcd at 127.0.0.1:${port}: its certificate is not trusted (DEPTH_ZERO_SELF_SIGNED_CERT): --ca-bundle names certificates to trust\n`])
     const plain = await run(["service", "list"], { env: { ...env, EMPUSA_ETCD_PROTOCOL: "http" } })
     expect([plain.code, plain.stderr.split("\n").length]).toEqual([1, 2])
   })
