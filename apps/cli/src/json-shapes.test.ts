@@ -13,7 +13,8 @@ const page = readFileSync(join(import.meta.dirname, "../../../docs/reference/com
 function promised(command: string, place: "server" | "etcd"): { always: string[]; maybe: string[] } {
   const row = page.split("\n").find((line) => line.startsWith(`| \`${command}\``)) ?? ""
   const cells = row.split(" | ")
-  const cell = place === "etcd" && !/^the same/.test(cells[2] ?? "") ? cells[2] : cells[1]
+  const own = place === "server" || cells[2]?.startsWith("the same") ? 1 : 2
+  const cell = cells[own]
   const start = cell?.indexOf("{ ") ?? -1
   const names: string[] = []
   let depth = 0
