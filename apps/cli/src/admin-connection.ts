@@ -1,4 +1,5 @@
 import { fromProblem, MeshError } from "@meshwork/contract"
+import { connectionReason } from "./connection-reason.ts"
 import type { CliContext } from "./context.ts"
 import { type HttpAnswer, httpGet } from "./http-get.ts"
 import { withProgress } from "./progress.ts"
@@ -29,7 +30,7 @@ async function ask({ clock }: CliContext, url: string, path: string, query: Read
   } catch (error) {
     if (MeshError.is(error)) throw error
     const { code, message } = error as { code?: string; message: string }
-    const reason = code?.startsWith("HPE_") ? "what answers there does not speak HTTP" : (code ?? message)
+    const reason = connectionReason(error, "NODE_EXTRA_CA_CERTS") ?? code ?? message
     throw new MeshError("connection_failed", `no gateway at ${url}: ${reason}`, { cause: error })
   } finally {
     timer.cancel()

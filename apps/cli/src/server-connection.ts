@@ -7,6 +7,7 @@ import {
   MeshError,
   type RegistrationInput,
 } from "@meshwork/contract"
+import { connectionReason } from "./connection-reason.ts"
 import type { CliContext } from "./context.ts"
 import { withProgress } from "./progress.ts"
 
@@ -88,6 +89,8 @@ function explained(servers: string, error: unknown): unknown {
   if (error.code === "no_route") {
     return new MeshError("no_route", `${servers} is a gateway, not a discovery server: ${error.message}`, { cause: error })
   }
+  const reason = error.code === "connection_failed" ? connectionReason(error.cause ?? {}, "NODE_EXTRA_CA_CERTS") : undefined
+  if (reason !== undefined) return new MeshError("connection_failed", `no discovery server at ${servers}: ${reason}`, { cause: error })
   if (error.code !== "unauthorized") return error
   return new MeshError("unauthorized", `${servers} refused: ${error.message}; give one with --token-file, --token or MESHWORK_TOKEN`, {
     cause: error,

@@ -1,5 +1,6 @@
 import { type ClientRequest, type IncomingMessage, request as httpRequest } from "node:http"
 import { type Clock, MeshError } from "@meshwork/contract"
+import { connectionReason } from "../connection-reason.ts"
 import { endpointText, type EtcdEndpoint } from "./endpoints.ts"
 
 /** How long all endpoints together have for one call, ms. */
@@ -168,6 +169,7 @@ function etcdError(endpoint: EtcdEndpoint, code: number, fault: string): MeshErr
 
 function reasonOf(error: unknown): string {
   const { code, message } = error as { code?: unknown; message?: string }
-  if (typeof code === "string" && code.startsWith("HPE_")) return "what answers there does not speak HTTP"
+  const words = connectionReason(error, "--ca-bundle")
+  if (words !== undefined) return words
   return typeof code === "string" && code !== "ABORT_ERR" && !MeshError.is(error) ? code : (message ?? String(error))
 }
