@@ -144,7 +144,7 @@ function makeBridge() {
     if (ip("link", "add", name, "type", "bridge").status !== 0) continue
     if (ip("addr", "add", `${net}.1/24`, "dev", name).status === 0 && ip("link", "set", name, "up").status === 0) {
       const pool = `10.${240 + ((number >> 8) % 16)}.${number & 255}.0/24`
-      return { name, pool: `base=${pool},size=28`, close: allowWithin([`${net}.0/24`, pool]) }
+      return { name, pool: `base=${pool},size=27`, close: allowWithin([`${net}.0/24`, pool]) }
     }
     ip("link", "del", name)
   }

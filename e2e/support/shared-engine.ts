@@ -26,7 +26,7 @@ export function engineFile(): string {
 
 /** Starts `node FILE ARGS…` in a group of its own, so that it outlives the scenario; resolves to pid and first line it prints. */
 export async function startDetached(file: string, args: readonly string[] = []): Promise<{ pid: number; line: string }> {
-  const child = spawn(process.execPath, [file, ...args], { detached: true, stdio: ["ignore", "pipe", "inherit"] })
+  const child = spawn(process.execPath, [file, ...args], { detached: true, stdio: ["ignore", "pipe", "ignore"] })
   const line = await new Promise<string>((resolve, reject) => {
     let said = ""
     child.stdout.on("data", (chunk) => {
@@ -42,7 +42,7 @@ export async function startDetached(file: string, args: readonly string[] = []):
 
 async function end(pid: number): Promise<void> {
   const limit = performance.now() + 60_000
-  for (let signal: NodeJS.Signals | 0 = "SIGTERM"; performance.now() < limit; signal = 0) {
+  for (let signal: "SIGTERM" | 0 = "SIGTERM"; performance.now() < limit; signal = 0) {
     try {
       process.kill(pid, signal)
     } catch {
