@@ -81,11 +81,14 @@ export class Committer {
   }
 
   async #run(): Promise<void> {
-    const batch = this.#queue.splice(0, maxBatch).filter(({ stands, resolve }) => {
+    const due = this.#queue.splice(0, maxBatch)
+    const batch = due.filter(({ stands, resolve }) => {
       if (stands === undefined || stands()) return true
       resolve("withdrawn")
       return false
     })
+    // Nothing was to be stored after all, which says nothing about the storage.
+    if (due.length > 0 && batch.length === 0) return
     let results: OpResult[]
     this.#handedAt = this.#clock.monotonic()
     try {
