@@ -2,7 +2,8 @@ import { expect, it } from "vitest"
 import { hasEtcd, linksTo } from "./support/etcd-cluster.ts"
 import { eventually } from "./support/eventually.ts"
 import type { Fleet } from "./support/fleet.ts"
-import { createManyServers, type ManyServers, ttlSeconds } from "./support/many-servers.ts"
+import { journalOf } from "./support/journal.ts"
+import { createManyServers, type ManyServers, services, ttlSeconds } from "./support/many-servers.ts"
 import { getOk } from "./support/mesh.ts"
 
 const noEtcd = !hasEtcd()
@@ -43,10 +44,25 @@ it.skipIf(noEtcd)(
   async () => {
     const many = await createManyServers()
     const { living, doomed } = await populate(many)
-    const revision = await many.etcd.revision()
-    await pause(6000)
-    // Over 600 heartbeats came meanwhile.
-    expect((await many.etcd.revision()) - revision).toBeLessThan(10)
+    // Over 500 heartbeats come in these 5 s. Callers that turned to another server a moment ago are taken over once, which is a write each.
+    await eventually("heartbeats write nothing", 25_000, async () => {
+      const revision = await many.etcd.revision()
+      await pause(5000)
+      expect((await many.etcd.revision()) - revision).toBeLessThan(10)
+    })
+
+    const early = await many.startFleet(1)
+    early.program.kill("SIGKILL")
+    const endedAt = Date.now()
+    await many.expectEverywhere([...living, ...doomed.members], (ttlSeconds + 6) * 1000)
+    for (const { url } of many.servers) {
+      const journal = (await Promise.all(services.map((service) => journalOf(url, service)))).flat()
+      const ends = journal.filter(({ id, what }) => what === "expired" && early.members.some((member) => member.endsWith(`/${id}`)))
+      expect(ends).toHaveLength(early.members.length)
+      expect(Math.max(...ends.map(({ at }) => at)) - endedAt).toBeLessThan((ttlSeconds + 2) * 1000)
+      expect(ends.every(({ why }) => /^lease expired: last heartbeat \d+\.\d s ago/.test(why))).toBe(true)
+    }
+
     const stop = keepRegistering(many)
     await pause(500)
     many.servers[0]?.program.kill("SIGKILL")

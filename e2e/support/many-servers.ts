@@ -8,7 +8,7 @@ import { getOk } from "./mesh.ts"
 import { freePorts, launch, meshwork, type Program, root, scratchFolder } from "./programs.ts"
 
 export const ttlSeconds = 8
-const services = ["alpha", "beta", "gamma", "delta", "epsilon"]
+export const services: readonly string[] = ["alpha", "beta", "gamma", "delta", "epsilon"]
 const perFleet = 50
 
 /** A discovery server of several. */
