@@ -7,7 +7,7 @@ import { getOk } from "./support/mesh.ts"
 import { freePorts, meshwork, type Program, scratchFolder } from "./support/programs.ts"
 
 /** How long after its last sign of life a server counts as gone at most, ms: the lease of its announcement, and what etcd takes to end it. */
-const takeOverMs = 13_000
+const takeOverMs = 16_000
 const everyMs = 500
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
 
@@ -112,7 +112,7 @@ it.skipIf(etcdMissing !== undefined)(
     const [sick] = shareOf(probers, b)
     if (sick === undefined) throw new Error("a server without a share")
     b.program.kill("SIGSTOP")
-    await eventually("the other one has it all", takeOverMs + 5000, async () => {
+    await eventually("the other one has it all", takeOverMs + 2000, async () => {
       for (const urls of (await probersOf([c])).values()) expect(urls).toEqual([c.url])
     })
     await turns(sick, 500, "out", [c])

@@ -2,6 +2,9 @@
 // Plain JavaScript, so that a Node that is too old, or a checkout that is not built, gets a sentence instead of a stack trace.
 import { existsSync } from "node:fs"
 
+// Before anything takes a thread: half of them may resolve names, and those that nobody answers for take theirs for seconds.
+process.env.UV_THREADPOOL_SIZE ??= "16"
+
 const [major, minor] = process.versions.node.split(".").map(Number)
 const entry = new URL("../dist/main.js", import.meta.url)
 if (major < 22 || (major === 22 && minor < 19)) {

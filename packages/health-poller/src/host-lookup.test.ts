@@ -4,7 +4,7 @@ import { expect, it } from "vitest"
 import { HostLookup } from "./host-lookup.ts"
 
 /** A resolver that answers after as long as the test says, and knows who it was asked for. */
-function resolver(delayOf: (host: string) => number) {
+function resolver(delayOf: (host: string) => number, atOnce = 4) {
   const clock = new ManualClock()
   const asked: string[] = []
   const answered: string[] = []
@@ -13,7 +13,7 @@ function resolver(delayOf: (host: string) => number) {
     const error = host.startsWith("no") ? Object.assign(new Error("no such host"), { code: "ENOTFOUND" }) : null
     clock.timer(delayOf(host), () => answer(error, "10.0.0.1", 4))
   }
-  const lookup = new HostLookup(clock, system)
+  const lookup = new HostLookup(clock, system, atOnce)
   const ask = (host: string, options = {}) =>
     lookup.lookup(host, options, (error, address) => answered.push(error ? `${host} ${error.code}` : `${host} ${JSON.stringify(address)}`))
   return { clock, asked, answered, ask }
@@ -77,4 +77,12 @@ it("what nobody waits for any more is not asked, and what is under way tells onl
   expect(answered).toEqual(['silent50 "10.0.0.1"'])
   ask("silent3")
   expect(asked).toHaveLength(5)
+})
+
+it("leaves one of two look-ups at once to quick names", async () => {
+  const { clock, asked, ask } = resolver((host) => (host.startsWith("silent") ? 10_000 : 1), 2)
+  for (const host of ["silent0", "silent1", "localhost"]) ask(host)
+  expect(asked).toEqual(["silent0", "localhost"])
+  await clock.advance(10_000)
+  expect(asked).toEqual(["silent0", "localhost", "silent1"])
 })

@@ -5,10 +5,6 @@ import { Line } from "./line.ts"
 
 /** From when on an answer of the resolver was slow, ms. */
 const slowMs = 500
-/** Look-ups at once of names that were slow, or that nobody has asked for yet; the system has but four threads for all of them, and for files too. */
-const mostDoubtful = 3
-/** Of them such that were slow. */
-const mostSlow = 2
 /** Names of which it is known how quick they are. */
 const mostKnown = 10_000
 
@@ -33,16 +29,23 @@ export class HostLookup {
   /** Whether the last answer about a name was quick. */
   readonly #quick = new Map<string, boolean>()
   readonly #asked = new Map<string, Question>()
+  readonly #mostDoubtful: number
+  readonly #mostSlow: number
   #doubtful = 0
   #slow = 0
   /** Names that nobody has asked for yet come before those that were slow. */
   readonly #fresh = new Line<Question>()
   readonly #waiting = new Line<Question>()
 
-  /** @param system resolves a name; default this machine's resolver */
-  constructor(clock: Clock, system: LookupFunction = systemLookup) {
+  /**
+   * @param system resolves a name; default this machine's resolver
+   * @param atOnce names that it resolves at once; default what libuv grants
+   */
+  constructor(clock: Clock, system: LookupFunction = systemLookup, atOnce: number = grantedAtOnce()) {
     this.#clock = clock
     this.#system = system
+    this.#mostDoubtful = Math.max(1, atOnce - 1)
+    this.#mostSlow = Math.ceil(this.#mostDoubtful / 2)
   }
 
   /** For `connect` of `node:net` and `node:tls`. */
@@ -77,9 +80,9 @@ export class HostLookup {
   }
 
   #pump(): void {
-    while (this.#doubtful < mostDoubtful) {
+    while (this.#doubtful < this.#mostDoubtful) {
       const fresh = this.#fresh.shift()
-      const slow = fresh === undefined && this.#slow < mostSlow ? this.#waiting.shift() : undefined
+      const slow = fresh === undefined && this.#slow < this.#mostSlow ? this.#waiting.shift() : undefined
       const question = fresh ?? slow
       if (question === undefined) return
       this.#doubtful++
@@ -110,4 +113,10 @@ export class HostLookup {
     }
     this.#quick.set(host, quick)
   }
+}
+
+/** The half of its threads that libuv lets look-ups have, rounded up. */
+function grantedAtOnce(): number {
+  const threads = Number(process.env["UV_THREADPOOL_SIZE"] ?? 4)
+  return Math.ceil((Number.isInteger(threads) && threads > 0 ? threads : 4) / 2)
 }
