@@ -106,6 +106,24 @@ it("answers in text those who take nothing else", async () => {
   await first
 })
 
+it("a refusal leaves the connection open for the next request", async () => {
+  const backend = await held()
+  const { port } = await edge(backend.port, { maxInFlight: 1 })
+  const first = ask(port, undefined)
+  await expect.poll(backend.waiting).toBe(1)
+  const socket = connect(port, "127.0.0.1")
+  onTestFinished(() => void socket.destroy())
+  let text = ""
+  socket.on("data", (chunk) => (text += chunk.toString("latin1")))
+  for (let turn = 1; turn <= 3; turn++) {
+    socket.write("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    await expect.poll(() => text.match(/HTTP\/1\.1 503 /g)?.length).toBe(turn)
+  }
+  expect(text.toLowerCase()).not.toContain("connection: close")
+  backend.release()
+  await first
+})
+
 it("an upload that is refused does not become the next request", async () => {
   const backend = await held()
   const { port } = await edge(backend.port, { maxInFlight: 1 })
