@@ -113,7 +113,7 @@ export class Entrance {
     const address = plainAddress(request.socket.remoteAddress)
     const inMesh = this.#meshPeer(address)
     const refusal = shedder.underPressure() ? shedder.refuses(inMesh ? priorityOf(rawHeaders) : "normal") : undefined
-    if (refusal !== undefined) return refusal.say(() => this.#shed(request, response, route, refusal.why))
+    if (refusal !== undefined) return refusal.say(() => this.#shed(request, response, { route, why: refusal.why, hasBody: admitted.hasBody }))
     const peer: Peer = { address, trustedProxy: this.#trusted(address), inMesh, secure: "encrypted" in request.socket }
     const head = forwardHead(rawHeaders, peer, admitted.authority)
     shedder.inFlight++
@@ -131,10 +131,10 @@ export class Entrance {
     }).run()
   }
 
-  #shed(request: IncomingMessage, response: ServerResponse, route: Route, why: string): void {
+  #shed(request: IncomingMessage, response: ServerResponse, { route, why, hasBody }: { route: Route; why: string; hasBody: boolean }): void {
     this.#count(request, 503, route)
     if (response.destroyed) return
-    sendOverloaded(response, why, { accept: request.headers.accept, close: !request.complete })
+    sendOverloaded(response, why, { accept: request.headers.accept, close: hasBody && !request.complete })
   }
 
   #refuse(request: IncomingMessage, response: ServerResponse, why: string, status = 400): void {
