@@ -25,7 +25,7 @@ export function layOut() {
       chmodSync(join(out, tree, folder), 0o1777)
     }
     const app = join(out, tree, "app")
-    const flags = ["--config.inject-workspace-packages=true", "--filter", name, "--prod", "--offline", "deploy", app]
+    const flags = ["--config.inject-workspace-packages=true", "--filter", name, "--prod", "--prefer-offline", "deploy", app]
     command(join(root, "node_modules/.bin/pnpm"), flags, "ignore")
     // It names folders of this machine.
     rmSync(join(app, "pnpm-lock.yaml"))

