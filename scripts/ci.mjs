@@ -5,8 +5,14 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 
 const scratch = mkdtempSync(join(tmpdir(), "meshwork-ci-"))
-// The same on every Node: what they try runs in processes of its own.
-const others = ["packages/storage/{etcd,dynamodb}/**", "**/real-{docker,prometheus}.test.ts"]
+// The same on every Node: what they try runs in processes of its own, or is text.
+const others = [
+  "packages/storage/{etcd,dynamodb}/**",
+  "**/real-{docker,prometheus}.test.ts",
+  "apps/*/src/docker*.test.ts",
+  "apps/cli/src/commands/empusa*.test.ts",
+  "scripts/**",
+]
 const jobs = [
   { name: "unit and integration tests", script: "test", counts: fromVitest },
   ...[22, 26].map((version) => ({
