@@ -7,7 +7,7 @@ import { Attempt, type AttemptListener, type Loss } from "./attempt.ts"
 import { certificateFault } from "./backends.ts"
 import type { ExchangeParts, RoutedRequest } from "./exchange-parts.ts"
 import { answerHead, answerTrailers } from "./headers.ts"
-import { readSmallBody } from "./request-body.ts"
+import { readBuffered, readSmallBody } from "./request-body.ts"
 import { sendError } from "./replies.ts"
 import { joinUpgraded } from "./upgrade.ts"
 
@@ -198,7 +198,7 @@ export class Exchange implements AttemptListener {
     await new Promise((resolve) => setImmediate(resolve))
     if (this.#parts.malformed(request)) throw new Error("the request body is malformed")
     // A small body in chunks that is here already can be sent again like one of known length.
-    if (request.complete && request.readableLength <= route.retryBodyLimit) this.#body = (request.read() as Buffer | null) ?? Buffer.alloc(0)
+    if (request.complete && request.readableLength <= route.retryBodyLimit) this.#body = readBuffered(request)
   }
 
   #send(attempt: Attempt): void {

@@ -15,6 +15,13 @@ export function readSmallBody(request: IncomingMessage, length: number): Promise
   })
 }
 
+/** The body of a request that is complete and that nobody has read from. One `read()` yields all of it or, since Node 26, one chunk. */
+export function readBuffered(request: IncomingMessage): Buffer {
+  const chunks: Buffer[] = []
+  for (let chunk = request.read() as Buffer | null; chunk !== null; chunk = request.read() as Buffer | null) chunks.push(chunk)
+  return chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks)
+}
+
 /** Tells once, when it is known, whether a body is empty: at its first byte, or at its end. Never when the caller goes away before. */
 export function onceKnown(request: IncomingMessage, then: (empty: boolean) => void): void {
   const know = (empty: boolean): void => {
