@@ -87,9 +87,13 @@ it("a discovery server runs until a signal, however often it comes", async () =>
   )
   const url = /http:\/\/127\.0\.0\.1:\d+/.exec(output.stderr)?.[0] ?? ""
   expect((await fetch(`${url}/ready`)).status).toBe(200)
-  child.kill("SIGINT")
-  child.kill("SIGTERM")
-  child.kill("SIGINT")
+  let over = false
+  void ended.finally(() => (over = true))
+  while (!over) {
+    child.kill("SIGINT")
+    child.kill("SIGTERM")
+    await new Promise((resolve) => setImmediate(resolve))
+  }
   expect([await ended, output.stdout]).toEqual([0, ""])
 })
 

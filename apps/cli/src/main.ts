@@ -21,11 +21,14 @@ export async function main(args: readonly string[] = process.argv.slice(2)): Pro
   })
   // Nobody is left to tell.
   process.stderr.on("error", () => {})
-  process.exitCode = await runCli(args, processContext(reader))
+  const asked = { stop: false }
+  process.exitCode = await runCli(args, processContext(reader, asked))
+  // A process that ends by itself gives its signals back before it is gone, and a repeated one then kills it: asked to stop, it leaves at once.
+  if (asked.stop && process.stdout.writableLength + process.stderr.writableLength === 0) process.exit()
   setTimeout(() => process.exit(), lingerMs).unref()
 }
 
-function processContext(reader: { gone: boolean; listeners: Set<() => void> }): CliContext {
+function processContext(reader: { gone: boolean; listeners: Set<() => void> }, asked: { stop: boolean }): CliContext {
   const terminal = hasTerminal()
   const reloaders = new Set<() => void>()
   const onHangup = (listener: (signal: string) => void) => (): void => {
@@ -38,7 +41,11 @@ function processContext(reader: { gone: boolean; listeners: Set<() => void> }): 
     colour: process.stdout.isTTY && !process.env["NO_COLOR"] && process.env["TERM"] !== "dumb",
     env: process.env,
     clock: systemClock,
-    onStopSignal(listener) {
+    onStopSignal(obey) {
+      const listener = (signal: string): void => {
+        asked.stop = true
+        obey(signal)
+      }
       const hungUp = onHangup(listener)
       const signals = ["SIGINT", "SIGTERM"] as const
       for (const signal of signals) process.on(signal, listener)

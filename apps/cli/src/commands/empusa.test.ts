@@ -5,7 +5,8 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { createServer as createTlsServer } from "node:tls"
 import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from "vitest"
-import { run } from "../testing/fake-context.ts"
+import { runCli } from "../program.ts"
+import { fakeContext, run } from "../testing/fake-context.ts"
 import { hasEtcd, type RealEtcd, startEtcd } from "../testing/real-etcd.ts"
 import { spawnMeshwork, until } from "../testing/spawn-meshwork.ts"
 
@@ -209,6 +210,17 @@ describe.skipIf(!hasEtcd())("on a real etcd", () => {
     expect(await ended).toBe(0)
     expect(output.stderr).toContain("belongs to somebody else by now, and stays registered")
     expect(await etcd.content()).toEqual({ "/t/service/http/mine": "h:2" })
+  })
+
+  it("a signal that comes while it registers takes it back as well", async () => {
+    const context = fakeContext()
+    const stderr = context.stderr.write.bind(context.stderr)
+    let heard = ""
+    context.stderr = { write: (text: string) => ((heard += text), context.signal(), stderr(text)) }
+    const staying = ["--etcd-endpoint", etcd.endpoint, "--tree-root", "/t", "--ttl", "60", "--refresh-every", "30"]
+    expect(await runCli(["service", "register", ...named("http", "brief", "h:1"), ...staying], context)).toBe(0)
+    expect(heard).toBe("service brief (http) registered\nservice brief (http) unregistered\n")
+    expect(await etcd.content()).toEqual({})
   })
 
   it("--keep, and kill -9, leave the key to its lease", async () => {

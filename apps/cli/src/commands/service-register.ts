@@ -51,13 +51,23 @@ export const serviceRegisterCommand: CommandDefinition = command<RegisterOptions
       throw new MeshError("invalid_config", `--refresh-every ${refreshEvery} must be less than --ttl ${ttl}, or it would end in between`)
     }
     if (keep && refreshEvery === undefined) throw new MeshError("invalid_config", "--keep goes with --refresh-every")
-    const held = await register(context, await openTarget(context, options), { key, location, ttl })
-    if (options.format === "json") context.stdout.write(`${JSON.stringify(held.result, null, 2)}\n`)
     const what = `${key.id} (${key.service})`
-    context.stderr.write(`service ${what} registered\n`)
-    if (refreshEvery === undefined) return undefined
-    const kept = { what, everyMs: refreshEvery * 1000, put: held.refresh, ...(keep ? {} : { remove: () => withdraw(context, what, held) }) }
-    return untilSignal(context, (signal) => keepRegistered(context, kept, signal))
+    const registered = async (): Promise<Held> => {
+      const held = await register(context, await openTarget(context, options), { key, location, ttl })
+      if (options.format === "json") context.stdout.write(`${JSON.stringify(held.result, null, 2)}\n`)
+      context.stderr.write(`service ${what} registered\n`)
+      return held
+    }
+    if (refreshEvery === undefined) {
+      await registered()
+      return undefined
+    }
+    // Signals are heard before anything is written: one that comes in between must not leave behind what was just registered.
+    return untilSignal(context, async (signal) => {
+      const held = await registered()
+      const kept = { what, everyMs: refreshEvery * 1000, put: held.refresh, ...(keep ? {} : { remove: () => withdraw(context, what, held) }) }
+      await keepRegistered(context, kept, signal)
+    })
   },
 })
 
