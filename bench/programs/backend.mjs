@@ -12,7 +12,8 @@ function answerOf(url) {
   return answer
 }
 
-const server = createServer((request, response) => {
+// Connections stay: a proxy that finds one closed must not pay for the habit of the backend.
+const server = createServer({ keepAliveTimeout: 120_000 }, (request, response) => {
   request.resume()
   const { body, headers } = answerOf(request.url)
   response.writeHead(200, headers).end(body)

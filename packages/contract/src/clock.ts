@@ -23,17 +23,25 @@ export type Random = () => number
 export const systemClock: Clock = {
   now: () => Date.now(),
   monotonic: () => performance.now(),
-  timer(ms, callback) {
-    const handle = setTimeout(callback, Math.min(Math.max(ms, 0), 2 ** 31 - 1))
-    const timer: Timer = {
-      cancel: () => clearTimeout(handle),
-      unref: () => {
-        handle.unref()
-        return timer
-      },
-    }
-    return timer
-  },
+  timer: (ms, callback) => new SystemTimer(setTimeout(callback, Math.min(Math.max(ms, 0), 2 ** 31 - 1))),
+}
+
+/** A class and no literal with two closures: requests make many of these. */
+class SystemTimer implements Timer {
+  readonly #handle: NodeJS.Timeout
+
+  constructor(handle: NodeJS.Timeout) {
+    this.#handle = handle
+  }
+
+  cancel(): void {
+    clearTimeout(this.#handle)
+  }
+
+  unref(): Timer {
+    this.#handle.unref()
+    return this
+  }
 }
 
 /** The chance of this machine. */

@@ -1,4 +1,5 @@
 import { type IncomingMessage, ServerResponse } from "node:http"
+import type { Socket } from "node:net"
 import type { Duplex } from "node:stream"
 import type { Pool, RetryBudget } from "@meshwork/client-sdk/pool"
 import { type Clock, MeshError } from "@meshwork/contract"
@@ -8,9 +9,9 @@ import { defaultHeadersTimeoutMs, type Expects } from "./data-port.ts"
 import { Exchange } from "./exchange.ts"
 import type { ExchangeParts } from "./exchange-parts.ts"
 import { type Admitted, admit } from "./guard.ts"
-import { forwardHead, type Peer } from "./headers.ts"
+import { forwardHead } from "./headers.ts"
 import { type LoadShedder, priorityOf } from "./load-shedder.ts"
-import { isNearby, peerList, plainAddress } from "./peers.ts"
+import { createPeers, isNearby, type Peer, peerList } from "./peers.ts"
 import { sendBody, sendError, sendOverloaded } from "./replies.ts"
 import { onceKnown } from "./request-body.ts"
 import type { GatewaySettings, Route } from "./route-settings.ts"
@@ -40,14 +41,12 @@ type Upgrade = { socket: Duplex; head: Buffer; protocol: string }
 /** The way of a request from the data port to its exchange: guard, router, load shedding; and the answers for those that do not get there. */
 export class Entrance {
   readonly #parts: EntranceParts
-  readonly #trusted: (address: string) => boolean
-  readonly #meshPeer: (address: string) => boolean
+  readonly #peerOf: (socket: Socket) => Peer
 
   constructor(parts: EntranceParts) {
     this.#parts = parts
     const { trustedProxies = [], meshPeers } = parts.settings
-    this.#trusted = peerList(trustedProxies)
-    this.#meshPeer = meshPeers === undefined ? isNearby : peerList(meshPeers)
+    this.#peerOf = createPeers({ trustedProxy: peerList(trustedProxies), inMesh: meshPeers === undefined ? isNearby : peerList(meshPeers) })
   }
 
   handle(request: IncomingMessage, response: ServerResponse, expects?: Expects, upgrade?: Upgrade): void {
@@ -110,11 +109,9 @@ export class Entrance {
     const { router, pools, budgets } = this.#parts.table()
     const route = admitted.target === "*" ? undefined : router.find(admitted.host, method, admitted.path)
     if (route === undefined) return this.#noRoute(request, response, admitted.target)
-    const address = plainAddress(request.socket.remoteAddress)
-    const inMesh = this.#meshPeer(address)
-    const refusal = shedder.underPressure() ? shedder.refuses(inMesh ? priorityOf(rawHeaders) : "normal") : undefined
+    const peer = this.#peerOf(request.socket)
+    const refusal = shedder.underPressure() ? shedder.refuses(peer.inMesh ? priorityOf(rawHeaders) : "normal") : undefined
     if (refusal !== undefined) return refusal.say(() => this.#shed(request, response, { route, why: refusal.why, hasBody: admitted.hasBody }))
-    const peer: Peer = { address, trustedProxy: this.#trusted(address), inMesh, secure: "encrypted" in request.socket }
     const head = forwardHead(rawHeaders, peer, admitted.authority)
     shedder.inFlight++
     void new Exchange(exchange, {
@@ -125,7 +122,7 @@ export class Entrance {
       budget: budgets.get(route) as RetryBudget,
       admitted,
       head,
-      client: address,
+      client: peer.address,
       expectsContinue: expects === "continue",
       ...(upgrade ? { upgrade } : {}),
     }).run()
@@ -165,6 +162,6 @@ export class Entrance {
   #count(request: IncomingMessage, status: number, route?: Route): void {
     const { access, stats } = this.#parts
     stats.record(route, status, 0)
-    access?.(accessEntry(request, { status, ms: 0, client: plainAddress(request.socket.remoteAddress), ...(route === undefined ? {} : { route }) }))
+    access?.(accessEntry(request, { status, ms: 0, client: this.#peerOf(request.socket).address, ...(route === undefined ? {} : { route }) }))
   }
 }

@@ -1,12 +1,13 @@
-import { type IncomingMessage, STATUS_CODES } from "node:http"
+import { type IncomingMessage, type ServerResponse, STATUS_CODES } from "node:http"
 import type { Socket } from "node:net"
 import type { Duplex } from "node:stream"
-import { MeshError, type Timer } from "@meshwork/contract"
+import { MeshError } from "@meshwork/contract"
 import { accessEntry } from "./access-log.ts"
 import { Attempt, type AttemptListener, type Loss } from "./attempt.ts"
 import { certificateFault } from "./backends.ts"
 import type { ExchangeParts, RoutedRequest } from "./exchange-parts.ts"
 import { answerHead, answerTrailers } from "./headers.ts"
+import { LazyTimer } from "./lazy-timer.ts"
 import { readBuffered, readSmallBody } from "./request-body.ts"
 import { sendError } from "./replies.ts"
 import { joinUpgraded } from "./upgrade.ts"
@@ -18,6 +19,14 @@ const idleLooks = 4
 
 /** What node:http writes into no status line; undici reads reasons as UTF-8. */
 const unspeakable = /[^\t\x20-\x7e\x80-\xff]/
+
+/** Bodies up to this size, in bytes, go out as one text with their head: beyond it node:http's own way is as fast. */
+const smallAnswer = 8192
+
+/** What an exchange waits for at a time: a connection, the end of its time, a byte. */
+type Limit = "connect" | "late" | "idle"
+
+const ignore = (): void => {}
 
 /** What `writeContinue` and its like are made of. */
 interface RawResponse {
@@ -31,8 +40,6 @@ export class Exchange implements AttemptListener {
   readonly #socket: Socket
   readonly #begin: number
   readonly #limitMs: number
-  readonly #lookForBytes = (): void => this.#watchIdle()
-  readonly #onDrain = (): void => this.#attempt?.resume()
   #attempt: Attempt | undefined
   #attempts = 0
   /** Address of the latest attempt, and when it was made. */
@@ -42,7 +49,11 @@ export class Exchange implements AttemptListener {
   #body: Buffer | IncomingMessage | null = null
   /** Whether the body, if any, is there or can be streamed. */
   #prepared: boolean
-  #timer: Timer
+  readonly #timer: LazyTimer<Limit>
+  /** Resumes the attempt; there once the caller has not kept up. */
+  #onDrain: (() => void) | undefined
+  /** `Content-Length` of the answer; -1 without one. */
+  #length = -1
   /** Bytes that passed the caller's connection, both ways, when somebody last looked, and since when there were no more. */
   #passed = 0
   #quietSince = 0
@@ -56,7 +67,7 @@ export class Exchange implements AttemptListener {
     this.#prepared = !routed.admitted.hasBody
     this.#begin = parts.clock.monotonic()
     this.#limitMs = Math.min(routed.route.timeoutMs, routed.head.timeoutMs ?? Number.POSITIVE_INFINITY)
-    this.#timer = parts.clock.timer(this.#limitMs, () => this.#late())
+    this.#timer = new LazyTimer(parts.clock, (limit) => this.#reached(limit))
   }
 
   /** Makes the first attempt. Never rejects: every end is an answer or a cut connection. */
@@ -66,14 +77,15 @@ export class Exchange implements AttemptListener {
     if (head.attempt === 1) budget.earn(this.#begin)
     else budget.charge(1, this.#begin)
     response.on("close", () => this.#callerGone())
-    response.on("error", () => {})
+    response.on("error", ignore)
     if (head.timeoutMs !== undefined && head.timeoutMs <= lowTimeoutMs) return this.#late()
+    if (pool.state === null || !this.#prepared) this.#timer.set(this.#limitMs, "late")
     if (pool.state === null) await this.#firstSnapshot()
     await this.#next()
   }
 
   sent(attempt: Attempt): void {
-    if (attempt === this.#attempt) this.#watch(this.#left, () => this.#late())
+    if (attempt === this.#attempt) this.#timer.set(this.#left, "late")
   }
 
   informed(status: number, headers: readonly Buffer[]): void {
@@ -92,7 +104,7 @@ export class Exchange implements AttemptListener {
   answered(attempt: Attempt, status: number, message: string, headers: readonly Buffer[]): void {
     const { request, response } = this.#routed
     const bodyless = request.method === "HEAD" || status === 204 || status === 304
-    const { headers: flat, load, coded } = answerHead(headers, { trailers: !bodyless && request.httpVersion === "1.1", length: status !== 204 })
+    const { headers: flat, load, coded, length } = answerHead(headers, { trailers: !bodyless && request.httpVersion === "1.1", length: status !== 204 })
     if (coded) {
       const error = new Error("the answer has a Transfer-Encoding that was not asked for")
       attempt.abort(error)
@@ -103,13 +115,17 @@ export class Exchange implements AttemptListener {
     attempt.latencyMs = this.#elapsed
     attempt.load = load
     this.#watchIdle()
-    response.on("drain", this.#onDrain)
+    this.#length = length
     if (this.#parts.serverTiming) flat.push("server-timing", this.#serverTiming())
     response.writeHead(status, unspeakable.test(message) ? "" : message, flat)
   }
 
   data(_attempt: Attempt, chunk: Buffer): boolean {
-    return this.#routed.response.write(chunk)
+    const { response } = this.#routed
+    if (chunk.length === this.#length && chunk.length <= smallAnswer) return writeWhole(response, chunk)
+    if (response.write(chunk)) return true
+    if (this.#onDrain === undefined) response.on("drain", (this.#onDrain = () => this.#attempt?.resume()))
+    return false
   }
 
   ended(attempt: Attempt, trailers: Readonly<Record<string, string | string[] | undefined>>): void {
@@ -141,6 +157,7 @@ export class Exchange implements AttemptListener {
     this.#attempt = undefined
     ;(this.#tried ??= new Set()).add(attempt.picked.endpoint.address)
     if (this.#mayRepeat(how)) {
+      this.#timer.set(this.#left, "late")
       void this.#next({ how, error })
       return
     }
@@ -208,7 +225,7 @@ export class Exchange implements AttemptListener {
     this.#instance = attempt.picked.endpoint.address
     const left = this.#left
     this.#sentAt = this.#limitMs - left
-    this.#watch(Math.min(connectTimeoutMs, left), () => this.#noConnection(attempt, left <= connectTimeoutMs))
+    this.#timer.set(Math.min(connectTimeoutMs, left), left <= connectTimeoutMs ? "late" : "connect")
     const path = route.stripPrefix ? stripped(admitted.target, route.path) : admitted.target
     const headers = head.headers.concat("x-request-timeout", (left / 1000).toFixed(5), "x-request-attempt", String(head.attempt + attempt.number - 1))
     const options = {
@@ -237,8 +254,13 @@ export class Exchange implements AttemptListener {
     return allowed && this.#routed.budget.spend(1, this.#parts.clock.monotonic())
   }
 
-  #noConnection(attempt: Attempt, timeIsUp: boolean): void {
-    if (timeIsUp) return this.#late()
+  #reached(limit: Limit): void {
+    if (limit === "late") this.#late()
+    else if (limit === "idle") this.#watchIdle()
+    else if (this.#attempt !== undefined) this.#noConnection(this.#attempt)
+  }
+
+  #noConnection(attempt: Attempt): void {
     const error = new Error(`no connection within ${this.#parts.connectTimeoutMs} ms`)
     attempt.abort(error)
     this.lost(attempt, "never-sent", error)
@@ -281,7 +303,7 @@ export class Exchange implements AttemptListener {
   }
 
   #callerGone(): void {
-    this.#routed.response.off("drain", this.#onDrain)
+    if (this.#onDrain !== undefined) this.#routed.response.off("drain", this.#onDrain)
     if (this.#over || this.#routed.response.writableFinished) return
     this.#finish(499)
   }
@@ -297,12 +319,7 @@ export class Exchange implements AttemptListener {
       this.#passed = passed
       this.#quietSince = now
     } else if (now - this.#quietSince >= idleTimeoutMs) return this.#late()
-    this.#watch(idleTimeoutMs / idleLooks, this.#lookForBytes)
-  }
-
-  #watch(ms: number, then: () => void): void {
-    this.#timer.cancel()
-    this.#timer = this.#parts.clock.timer(ms, then)
+    this.#timer.set(idleTimeoutMs / idleLooks, "idle")
   }
 
   /** Ends the exchange from this side: what is under way upstream is aborted. */
@@ -361,6 +378,13 @@ export class Exchange implements AttemptListener {
   get #left(): number {
     return Math.max(0, this.#limitMs - this.#elapsed)
   }
+}
+
+/** Writes head and body in one go, and at once: as latin1 they are one string, which costs a system call and no gathering of buffers. */
+function writeWhole(response: ServerResponse, body: Buffer): boolean {
+  const room = response.write(body.toString("latin1"), "latin1")
+  response.socket?.uncork()
+  return room
 }
 
 function stripped(target: string, prefix: string): string {

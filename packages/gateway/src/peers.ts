@@ -1,4 +1,16 @@
-import { BlockList, isIP } from "node:net"
+import { BlockList, isIP, type Socket } from "node:net"
+
+/** What is known of who sent a request. */
+export interface Peer {
+  readonly address: string
+  /** The `for=` of a `Forwarded` header. */
+  readonly forwardedFor: string
+  /** Whether its `X-Forwarded-*` are believed. */
+  readonly trustedProxy: boolean
+  /** Whether its mesh headers are believed. */
+  readonly inMesh: boolean
+  readonly secure: boolean
+}
 
 const nearby = new BlockList()
 for (const [network, prefix, family] of [
@@ -26,6 +38,7 @@ export function isNearby(address: string): boolean {
 
 /** Whether an address is in a list of addresses and CIDR blocks. Throws a RangeError that names what is neither. */
 export function peerList(entries: readonly string[]): (address: string) => boolean {
+  if (entries.length === 0) return () => false
   const list = new BlockList()
   for (const entry of entries) {
     const [network = "", prefix] = entry.split("/")
@@ -37,4 +50,17 @@ export function peerList(entries: readonly string[]): (address: string) => boole
     const family = isIP(address)
     return family !== 0 && list.check(address, family === 4 ? "ipv4" : "ipv6")
   }
+}
+
+const peerOfSocket = Symbol("peer")
+
+/** Finds out once for a connection who is at its other end. */
+export function createPeers(believed: { trustedProxy: (address: string) => boolean; inMesh: (address: string) => boolean }): (socket: Socket) => Peer {
+  return (socket: Socket & { [peerOfSocket]?: Peer }) => (socket[peerOfSocket] ??= look(socket, believed))
+}
+
+function look(socket: Socket, { trustedProxy, inMesh }: Parameters<typeof createPeers>[0]): Peer {
+  const address = plainAddress(socket.remoteAddress)
+  const forwardedFor = `for=${isIP(address) === 6 ? `"[${address}]"` : address || "unknown"}`
+  return { address, forwardedFor, trustedProxy: trustedProxy(address), inMesh: inMesh(address), secure: "encrypted" in socket }
 }
