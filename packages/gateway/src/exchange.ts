@@ -104,7 +104,12 @@ export class Exchange implements AttemptListener {
   answered(attempt: Attempt, status: number, message: string, headers: readonly Buffer[]): void {
     const { request, response } = this.#routed
     const bodyless = request.method === "HEAD" || status === 204 || status === 304
-    const { headers: flat, load, coded, length } = answerHead(headers, { trailers: !bodyless && request.httpVersion === "1.1", length: status !== 204 })
+    const {
+      headers: flat,
+      load,
+      coded,
+      length,
+    } = answerHead(headers, { trailers: !bodyless && request.httpVersion === "1.1", length: status !== 204 })
     if (coded) {
       const error = new Error("the answer has a Transfer-Encoding that was not asked for")
       attempt.abort(error)

@@ -55,7 +55,10 @@ export function peerList(entries: readonly string[]): (address: string) => boole
 const peerOfSocket = Symbol("peer")
 
 /** Finds out once for a connection who is at its other end. */
-export function createPeers(believed: { trustedProxy: (address: string) => boolean; inMesh: (address: string) => boolean }): (socket: Socket) => Peer {
+export function createPeers(believed: {
+  trustedProxy: (address: string) => boolean
+  inMesh: (address: string) => boolean
+}): (socket: Socket) => Peer {
   return (socket: Socket & { [peerOfSocket]?: Peer }) => (socket[peerOfSocket] ??= look(socket, believed))
 }
 

@@ -9,7 +9,7 @@ export function readSmallBody(request: IncomingMessage, length: number): Promise
       chunks.push(chunk)
       size += chunk.length
     })
-    request.on("end", () => (size === length ? resolve(Buffer.concat(chunks, size)) : reject(new Error(`${size} bytes instead of ${length}`))))
+    request.on("end", () => (size === length ? resolve(joined(chunks)) : reject(new Error(`${size} bytes instead of ${length}`))))
     request.on("error", reject)
     request.on("close", () => reject(new Error("the caller went away")))
   })
@@ -19,6 +19,11 @@ export function readSmallBody(request: IncomingMessage, length: number): Promise
 export function readBuffered(request: IncomingMessage): Buffer {
   const chunks: Buffer[] = []
   for (let chunk = request.read() as Buffer | null; chunk !== null; chunk = request.read() as Buffer | null) chunks.push(chunk)
+  return joined(chunks)
+}
+
+/** One buffer of several; a single one as it is, since a copy costs more than all the rest. */
+function joined(chunks: Buffer[]): Buffer {
   return chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks)
 }
 
