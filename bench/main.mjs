@@ -1,5 +1,5 @@
 // `npm run bench -- [NAME…] [OPTION…]`: benchmarks beside peers in one run. Reports ratios; asserts nothing. Options go to every benchmark named.
-const names = ["gateway", "client", "poller", "registry"]
+const names = ["gateway", "overload", "client", "poller", "registry"]
 const words = process.argv.slice(2)
 const options = words.findIndex((word) => word.startsWith("-"))
 const chosen = options < 0 ? words : words.slice(0, options)

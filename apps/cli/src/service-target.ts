@@ -77,7 +77,7 @@ export async function openTarget(context: CliContext, options: TargetOptions): P
     import("./etcd/endpoints.ts"),
     import("./etcd/etcd-client.ts"),
     import("./etcd/etcd-services.ts"),
-    import("./etcd/tree.ts"),
+    import("@meshwork/storage-etcd/tree"),
   ])
   // REQUESTS_CA_BUNDLE is there for others too, and need not exist where nothing is encrypted.
   const encrypted = endpoints.some(({ protocol = options.etcdProtocol }) => protocol === "https")

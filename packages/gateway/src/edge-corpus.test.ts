@@ -1,33 +1,23 @@
 import { connect } from "node:net"
-import { createPool, createStaticSource } from "@meshwork/client-sdk/pool"
-import { fakeInstance } from "@meshwork/client-sdk/testing"
 import { seededRandom } from "@meshwork/contract/testing"
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest"
-import { createGateway, type Gateway } from "./index.ts"
 import { corpus } from "./testing/corpus.ts"
 import type { EdgeCase } from "./testing/edge-case.ts"
-import { type RecordingBackend, recordingBackend } from "./testing/recording-backend.ts"
+import { recordedEdge } from "./testing/edge.ts"
+import type { RecordingBackend } from "./testing/recording-backend.ts"
 
 /** What the gateway says itself, and what frames or places a message. */
 const own = /^(?:host|connection|content-length|transfer-encoding|x-forwarded-(?:for|host|proto)|forwarded|via|x-request-(?:timeout|attempt))$/i
 
 let backend: RecordingBackend
-let gateway: Gateway
 let port: number
+let close: () => Promise<void>
 
 beforeAll(async () => {
-  backend = await recordingBackend()
-  const source = createStaticSource("test")
-  source.set("a", [fakeInstance("a", backend.port)], 0)
-  const pool = createPool({ service: "a", source })
-  gateway = createGateway({ routes: [{ match: "prefix", path: "/", service: "a" }], pool: () => pool })
-  port = (await gateway.listen({ host: "127.0.0.1", port: 0 })).port
+  ;({ backend, port, close } = await recordedEdge())
 })
 
-afterAll(async () => {
-  await gateway.close({ graceMs: 100 })
-  await backend.close()
-})
+afterAll(() => close())
 
 beforeEach(() => backend.forget())
 

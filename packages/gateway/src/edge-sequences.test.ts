@@ -1,27 +1,17 @@
 import { connect } from "node:net"
-import { createPool, createStaticSource } from "@meshwork/client-sdk/pool"
-import { fakeInstance } from "@meshwork/client-sdk/testing"
 import { afterAll, beforeAll, beforeEach, expect, it } from "vitest"
-import { createGateway, type Gateway } from "./index.ts"
-import { type RecordingBackend, recordingBackend } from "./testing/recording-backend.ts"
+import { recordedEdge } from "./testing/edge.ts"
+import type { RecordingBackend } from "./testing/recording-backend.ts"
 
 let backend: RecordingBackend
-let gateway: Gateway
 let port: number
+let close: () => Promise<void>
 
 beforeAll(async () => {
-  backend = await recordingBackend()
-  const source = createStaticSource("test")
-  source.set("a", [fakeInstance("a", backend.port)], 0)
-  const pool = createPool({ service: "a", source })
-  gateway = createGateway({ routes: [{ match: "prefix", path: "/", service: "a" }], pool: () => pool })
-  port = (await gateway.listen({ host: "127.0.0.1", port: 0 })).port
+  ;({ backend, port, close } = await recordedEdge())
 })
 
-afterAll(async () => {
-  await gateway.close({ graceMs: 100 })
-  await backend.close()
-})
+afterAll(() => close())
 
 beforeEach(() => backend.forget())
 
@@ -33,7 +23,7 @@ function statuses(text: string, pieces: number): Promise<string> {
     const size = Math.ceil(bytes.length / pieces)
     let heard = ""
     let open = " …"
-    const patience = setTimeout(() => socket.destroy(), 400)
+    const patience = setTimeout(() => socket.destroy(), 1000)
     socket.on("data", (data) => {
       heard += data.toString("latin1")
       patience.refresh()

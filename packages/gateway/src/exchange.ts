@@ -1,48 +1,35 @@
-import { type IncomingMessage, type ServerResponse, STATUS_CODES } from "node:http"
-import type { Socket } from "node:net"
+import type { IncomingMessage } from "node:http"
 import type { Duplex } from "node:stream"
 import { MeshError } from "@meshwork/contract"
 import { accessEntry } from "./access-log.ts"
+import { maxWhole, reasonPhrase, writeInformational, writeWhole } from "./answer-bytes.ts"
 import { Attempt, type AttemptListener, type Loss } from "./attempt.ts"
 import { certificateFault } from "./backends.ts"
 import type { ExchangeParts, RoutedRequest } from "./exchange-parts.ts"
 import { answerHead, answerTrailers } from "./headers.ts"
 import { LazyTimer } from "./lazy-timer.ts"
-import { readBuffered, readSmallBody } from "./request-body.ts"
+import { takeBody } from "./request-body.ts"
 import { sendError } from "./replies.ts"
+import { serverTiming } from "./server-timing.ts"
+import { idleLooks, Traffic } from "./traffic.ts"
 import { joinUpgraded } from "./upgrade.ts"
 
 const idempotent = new Set(["GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"])
 const lowTimeoutMs = 5
-/** How often within `idleTimeoutMs` an exchange is looked at: a quiet one ends at most a quarter late. */
-const idleLooks = 4
-
-/** What node:http writes into no status line; undici reads reasons as UTF-8. */
-const unspeakable = /[^\t\x20-\x7e\x80-\xff]/
-
-/** Bodies up to this size, in bytes, go out as one text with their head: beyond it node:http's own way is as fast. */
-const smallAnswer = 8192
-
 /** What an exchange waits for at a time: a connection, the end of its time, a byte. */
 type Limit = "connect" | "late" | "idle"
 
 const ignore = (): void => {}
 
-/** What `writeContinue` and its like are made of. */
-interface RawResponse {
-  _writeRaw(data: string, encoding: "latin1"): boolean
-}
-
 /** One request of a caller and the attempts made for it, from route to answer. */
 export class Exchange implements AttemptListener {
   readonly #parts: ExchangeParts
   readonly #routed: RoutedRequest
-  readonly #socket: Socket
   readonly #begin: number
   readonly #limitMs: number
   #attempt: Attempt | undefined
   #attempts = 0
-  /** Address of the latest attempt, and when it was made. */
+  /** Address of the latest attempt, and when it was made, in ms since the beginning. */
   #instance: string | undefined
   #sentAt = 0
   #tried: Set<string> | undefined
@@ -54,20 +41,17 @@ export class Exchange implements AttemptListener {
   #onDrain: (() => void) | undefined
   /** `Content-Length` of the answer; -1 without one. */
   #length = -1
-  /** Bytes that passed the caller's connection, both ways, when somebody last looked, and since when there were no more. */
-  #passed = 0
-  #quietSince = 0
+  readonly #traffic: Traffic
   #over = false
 
   constructor(parts: ExchangeParts, routed: RoutedRequest) {
     this.#parts = parts
     this.#routed = routed
-    // node:http takes it away from a request that is over.
-    this.#socket = routed.request.socket
     this.#prepared = !routed.admitted.hasBody
     this.#begin = parts.clock.monotonic()
     this.#limitMs = Math.min(routed.route.timeoutMs, routed.head.timeoutMs ?? Number.POSITIVE_INFINITY)
     this.#timer = new LazyTimer(parts.clock, (limit) => this.#reached(limit))
+    this.#traffic = new Traffic(routed.request.socket)
   }
 
   /** Makes the first attempt. Never rejects: every end is an answer or a cut connection. */
@@ -93,12 +77,7 @@ export class Exchange implements AttemptListener {
     if (response.headersSent || request.httpVersion === "1.0") return
     // 100 is between the backend and us: the caller was told to go on long before.
     if (status === 100) return
-    const flat = answerHead(headers, { trailers: false, length: false }).headers
-    let lines = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? "Informational"}\r\n`
-    for (let index = 0; index < flat.length; index += 2) lines += `${flat[index]}: ${flat[index + 1]}\r\n`
-    // node:http has methods for two of them only, and one of those wants a Link that it likes.
-    const raw = response as unknown as RawResponse
-    raw._writeRaw(`${lines}\r\n`, "latin1")
+    writeInformational(response, status, answerHead(headers, { trailers: false, length: false }).headers)
   }
 
   answered(attempt: Attempt, status: number, message: string, headers: readonly Buffer[]): void {
@@ -122,12 +101,12 @@ export class Exchange implements AttemptListener {
     this.#watchIdle()
     this.#length = length
     if (this.#parts.serverTiming) flat.push("server-timing", this.#serverTiming())
-    response.writeHead(status, unspeakable.test(message) ? "" : message, flat)
+    response.writeHead(status, reasonPhrase(message), flat)
   }
 
   data(_attempt: Attempt, chunk: Buffer): boolean {
     const { response } = this.#routed
-    if (chunk.length === this.#length && chunk.length <= smallAnswer) return writeWhole(response, chunk)
+    if (chunk.length === this.#length && chunk.length <= maxWhole) return writeWhole(response, chunk)
     if (response.write(chunk)) return true
     if (this.#onDrain === undefined) response.on("drain", (this.#onDrain = () => this.#attempt?.resume()))
     return false
@@ -199,28 +178,13 @@ export class Exchange implements AttemptListener {
   /** Whether the exchange goes on with a body that is there, or can be streamed. */
   async #bodyReady(): Promise<boolean> {
     try {
-      await this.#prepareBody()
+      if (this.#routed.expectsContinue) this.#routed.response.writeContinue()
+      this.#body = await takeBody(this.#routed.request, this.#routed.route.retryBodyLimit, (request) => this.#parts.malformed(request))
     } catch (error) {
       this.#fail(new MeshError("aborted", "the request body did not arrive", { cause: error }))
     }
     this.#prepared = true
     return !this.#over
-  }
-
-  async #prepareBody(): Promise<void> {
-    const { request, response, expectsContinue, route } = this.#routed
-    if (expectsContinue) response.writeContinue()
-    const length = Number(request.headers["content-length"] ?? Number.POSITIVE_INFINITY)
-    if (length <= route.retryBodyLimit) {
-      this.#body = await readSmallBody(request, length)
-      return
-    }
-    this.#body = request
-    // Lets node:http read what came along with the head, so that chunks that are none never reach a backend.
-    await new Promise((resolve) => setImmediate(resolve))
-    if (this.#parts.malformed(request)) throw new Error("the request body is malformed")
-    // A small body in chunks that is here already can be sent again like one of known length.
-    if (request.complete && request.readableLength <= route.retryBodyLimit) this.#body = readBuffered(request)
   }
 
   #send(attempt: Attempt): void {
@@ -317,13 +281,7 @@ export class Exchange implements AttemptListener {
   #watchIdle(): void {
     const { idleTimeoutMs } = this.#routed.route
     if (idleTimeoutMs === 0) return this.#timer.cancel()
-    const now = this.#parts.clock.monotonic()
-    const { bytesRead, bytesWritten } = this.#socket
-    const passed = bytesRead + bytesWritten
-    if (passed !== this.#passed) {
-      this.#passed = passed
-      this.#quietSince = now
-    } else if (now - this.#quietSince >= idleTimeoutMs) return this.#late()
+    if (this.#traffic.quietMs(this.#parts.clock.monotonic()) >= idleTimeoutMs) return this.#late()
     this.#timer.set(idleTimeoutMs / idleLooks, "idle")
   }
 
@@ -368,12 +326,8 @@ export class Exchange implements AttemptListener {
     this.#parts.access?.(accessEntry(request, { status, ms, client, route, instance: this.#instance, attempts: this.#attempts }))
   }
 
-  /** Where the time until now went: with the instance that was tried last, and everything before it. */
   #serverTiming(): string {
-    const ms = this.#elapsed
-    const before = this.#instance === undefined ? ms : this.#sentAt
-    const upstream = this.#instance === undefined ? "" : `, upstream;dur=${(ms - before).toFixed(1)}`
-    return `gateway;dur=${before.toFixed(1)}${upstream}${this.#attempts > 1 ? `, attempts;desc="${this.#attempts}"` : ""}`
+    return serverTiming({ ms: this.#elapsed, sentAt: this.#instance === undefined ? undefined : this.#sentAt, attempts: this.#attempts })
   }
 
   get #elapsed(): number {
@@ -383,13 +337,6 @@ export class Exchange implements AttemptListener {
   get #left(): number {
     return Math.max(0, this.#limitMs - this.#elapsed)
   }
-}
-
-/** Writes head and body in one go, and at once: as latin1 they are one string, which costs a system call and no gathering of buffers. */
-function writeWhole(response: ServerResponse, body: Buffer): boolean {
-  const room = response.write(body.toString("latin1"), "latin1")
-  response.socket?.uncork()
-  return room
 }
 
 function stripped(target: string, prefix: string): string {

@@ -1,35 +1,9 @@
-import { createServer, type RequestListener } from "node:http"
 import { type AddressInfo, connect, createServer as createTcpServer, type Socket } from "node:net"
 import { circuitBreaker, createPool, createStaticSource } from "@meshwork/client-sdk/pool"
 import { fakeInstance } from "@meshwork/client-sdk/testing"
 import { expect, it, onTestFinished } from "vitest"
-import { createGateway, type GatewaySettings, type RouteSettings } from "./index.ts"
-
-async function httpBackend(listener: RequestListener): Promise<number> {
-  const server = createServer(listener)
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve))
-  onTestFinished(() => {
-    server.closeAllConnections()
-    server.close()
-  })
-  return (server.address() as AddressInfo).port
-}
-
-async function edge(ports: number[], settings: GatewaySettings = {}, route: Partial<RouteSettings> = {}) {
-  const source = createStaticSource("test")
-  source.set(
-    "a",
-    ports.map((port) => fakeInstance("a", port)),
-    0,
-  )
-  const pool = createPool({ service: "a", source })
-  const gateway = createGateway({ routes: [{ match: "prefix", path: "/", service: "a", ...route }], pool: () => pool, settings })
-  onTestFinished(async () => {
-    await gateway.close({ graceMs: 0 })
-    await pool.close()
-  })
-  return { port: (await gateway.listen({ host: "127.0.0.1", port: 0 })).port, gateway, pool }
-}
+import { createGateway, type RouteSettings } from "./index.ts"
+import { httpBackend, startEdge } from "./testing/edge.ts"
 
 interface Caller {
   socket: Socket
@@ -50,7 +24,7 @@ function call(port: number, bytes = ""): Caller {
 const head = (...lines: string[]): string => `${[...lines, "Host: e"].join("\r\n")}\r\n\r\n`
 
 it("a head that does not come, or comes byte by byte, ends with 408", async () => {
-  const { port } = await edge([], { headersTimeoutMs: 300 })
+  const { port } = await startEdge([], { headersTimeoutMs: 300 })
   const silent = call(port)
   const slow = call(port, "GET / HTTP/1.1\r\nX-Slow: a")
   const drip = setInterval(() => slow.socket.write("X"), 50)
@@ -60,7 +34,7 @@ it("a head that does not come, or comes byte by byte, ends with 408", async () =
 })
 
 it("an idle connection ends after its time", async () => {
-  const { port } = await edge([await httpBackend((_request, response) => response.end("ok"))], { keepAliveTimeoutMs: 200 })
+  const { port } = await startEdge([await httpBackend((_request, response) => response.end("ok"))], { keepAliveTimeoutMs: 200 })
   const idle = call(port, head("GET / HTTP/1.1"))
   await idle.closed
   expect(idle.text()).toMatch(/^HTTP\/1\.1 200 [\s\S]*ok$/)
@@ -72,7 +46,7 @@ it("a small body that comes slowly occupies no instance, and ends with 408 when 
     reached++
     response.end()
   })
-  const { port, pool } = await edge([backend], {}, { timeoutMs: 300 })
+  const { port, pool } = await startEdge([backend], {}, { timeoutMs: 300 })
   const slow = call(port, `${head("POST / HTTP/1.1", "Content-Length: 10")}abc`)
   await new Promise((resolve) => setTimeout(resolve, 100))
   expect(pool.candidates()[0]?.endpoint.inFlight).toBe(0)
@@ -84,7 +58,7 @@ it("a small body that comes slowly occupies no instance, and ends with 408 when 
 it("a large body that stalls ends with 408 when the time of the route is over, and the backend hears of it", async () => {
   let aborted = 0
   const backend = await httpBackend((request) => request.on("close", () => aborted++).resume())
-  const { port } = await edge([backend], {}, { timeoutMs: 300 })
+  const { port } = await startEdge([backend], {}, { timeoutMs: 300 })
   const stalled = call(port, `${head("POST / HTTP/1.1", "Content-Length: 1000000")}abc`)
   await stalled.closed
   expect(stalled.text()).toMatch(/^HTTP\/1\.1 408 /)
@@ -99,7 +73,7 @@ it("an upload counts as life after the answer has begun; without a byte either w
     request.on("data", (chunk: Buffer) => (received += chunk.length))
     request.on("close", () => response.destroy())
   })
-  const { port } = await edge([backend], {}, { idleTimeoutMs: 200 })
+  const { port } = await startEdge([backend], {}, { idleTimeoutMs: 200 })
   const upload = call(port, head("POST / HTTP/1.1", "Content-Length: 1000000"))
   const begin = performance.now()
   while (performance.now() - begin < 800) {
@@ -124,7 +98,7 @@ it("a client that never reads is cut, and the backend is not read on for it", as
     response.on("close", () => (open = false))
     more()
   })
-  const { port } = await edge([backend], {}, { idleTimeoutMs: 300 })
+  const { port } = await startEdge([backend], {}, { idleTimeoutMs: 300 })
   const deaf = connect(port, "127.0.0.1", () => deaf.write(head("GET / HTTP/1.1")))
   deaf.on("error", () => {})
   deaf.pause()
@@ -134,7 +108,7 @@ it("a client that never reads is cut, and the backend is not read on for it", as
 })
 
 it("turns connections away beyond its limit, but closes idle ones before that", async () => {
-  const { port } = await edge([await httpBackend((_request, response) => response.end("ok"))], { maxConnections: 20 })
+  const { port } = await startEdge([await httpBackend((_request, response) => response.end("ok"))], { maxConnections: 20 })
   const idle = await Promise.all(
     Array.from({ length: 17 }, async () => {
       const caller = call(port, head("GET / HTTP/1.1"))
@@ -170,7 +144,7 @@ it("what a backend answers in the middle of an upload reaches the caller, even w
   })
   await new Promise<void>((resolve) => backend.listen(0, "127.0.0.1", resolve))
   onTestFinished(() => void backend.close())
-  const { port } = await edge([(backend.address() as AddressInfo).port])
+  const { port } = await startEdge([(backend.address() as AddressInfo).port])
   let told = 0
   for (let round = 0; round < 30; round++) {
     const upload = call(port, head("POST / HTTP/1.1", "Content-Length: 20000000"))
@@ -185,7 +159,7 @@ it("what a backend answers in the middle of an upload reaches the caller, even w
 })
 
 it("who expects 100 Continue is not asked for a body while nobody could take it", async () => {
-  const { port } = await edge([])
+  const { port } = await startEdge([])
   const caller = call(port, head("POST / HTTP/1.1", "Content-Length: 5", "Expect: 100-continue"))
   await expect.poll(() => caller.text()).toMatch(/^HTTP\/1\.1 503 /)
   expect(caller.text()).not.toContain("100 Continue")

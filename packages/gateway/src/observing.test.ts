@@ -1,42 +1,7 @@
-import { createServer, type IncomingMessage, type RequestListener } from "node:http"
-import { type AddressInfo, connect } from "node:net"
-import { createPool, createStaticSource } from "@meshwork/client-sdk/pool"
-import { fakeInstance } from "@meshwork/client-sdk/testing"
-import { expect, it, onTestFinished } from "vitest"
-import type { AccessEntry } from "./access-log.ts"
-import { createGateway, type GatewaySettings, type RouteSettings } from "./index.ts"
-
-async function httpBackend(listener: RequestListener): Promise<number> {
-  const server = createServer(listener)
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve))
-  onTestFinished(() => {
-    server.closeAllConnections()
-    server.close()
-  })
-  return (server.address() as AddressInfo).port
-}
-
-async function edge(ports: number[], settings: GatewaySettings = {}, route: Partial<RouteSettings> = {}) {
-  const source = createStaticSource("test")
-  source.set(
-    "a",
-    ports.map((port) => fakeInstance("a", port)),
-    0,
-  )
-  const pool = createPool({ service: "a", source })
-  const entries: AccessEntry[] = []
-  const gateway = createGateway({
-    routes: [{ match: "prefix", path: "/a", service: "a", ...route }],
-    pool: () => pool,
-    settings,
-    access: (entry) => entries.push(entry),
-  })
-  onTestFinished(async () => {
-    await gateway.close({ graceMs: 0 })
-    await pool.close()
-  })
-  return { port: (await gateway.listen({ host: "127.0.0.1", port: 0 })).port, gateway, entries }
-}
+import type { IncomingMessage } from "node:http"
+import { connect } from "node:net"
+import { expect, it } from "vitest"
+import { httpBackend, startEdge } from "./testing/edge.ts"
 
 /** Sends bytes on a connection of their own and resolves with everything that came back. */
 function say(port: number, ...lines: string[]): Promise<string> {
@@ -53,7 +18,7 @@ const trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 it("tells of each request once: route, instance, attempts and time, and nothing of its query or headers", async () => {
   const backend = await httpBackend((_request, response) => setTimeout(() => response.writeHead(201).end("x"), 30))
-  const { port, entries } = await edge([backend, 9])
+  const { port, entries } = await startEdge([backend, 9], {}, { path: "/a" })
   const secrets = ["Authorization: Bearer secret", "Cookie: secret", `Traceparent: ${trace}`, "X-Request-Priority: LOW"]
   for (let call = 0; call < 4; call++) await say(port, "GET /a/1?token=secret HTTP/1.1", ...secrets)
   expect(entries).toHaveLength(4)
@@ -81,7 +46,7 @@ it("tells of each request once: route, instance, attempts and time, and nothing 
 it("tells of requests that never get to an instance, and of callers who go away", async () => {
   const reached: IncomingMessage[] = []
   const backend = await httpBackend((request) => void reached.push(request))
-  const { port, entries } = await edge([backend], { defaultResponse: { statusCode: 403, body: "no" } })
+  const { port, entries } = await startEdge([backend], { defaultResponse: { statusCode: 403, body: "no" } }, { path: "/a" })
   await say(port, "GET /nowhere HTTP/1.1")
   await say(port, "GET /a/../b HTTP/1.1", `Traceparent: nonsense`)
   const socket = connect(port, "127.0.0.1", () => socket.write("GET /a/slow HTTP/1.1\r\nHost: e.test\r\n\r\n"))
@@ -97,7 +62,7 @@ it("tells of requests that never get to an instance, and of callers who go away"
 
 it("passes traceparent and tracestate on as they are, and makes none up", async () => {
   const backend = await httpBackend((request, response) => response.end(JSON.stringify(request.headers)))
-  const { port } = await edge([backend])
+  const { port } = await startEdge([backend], {}, { path: "/a" })
   const head = async (...lines: string[]) => JSON.parse((await say(port, "GET /a HTTP/1.1", ...lines)).split("\r\n\r\n")[1] ?? "") as object
   expect(await head(`traceparent: ${trace}`, "tracestate: a=1,b=2")).toMatchObject({ traceparent: trace, tracestate: "a=1,b=2" })
   expect(Object.keys(await head())).not.toContain("traceparent")
@@ -105,23 +70,23 @@ it("passes traceparent and tracestate on as they are, and makes none up", async 
 
 it("says in Server-Timing where the time went, where it is asked to, beside what the backend says", async () => {
   const backend = await httpBackend((_request, response) => setTimeout(() => response.writeHead(200, { "Server-Timing": "db;dur=1" }).end(), 40))
-  const asked = await edge([backend], { serverTiming: true })
+  const asked = await startEdge([backend], { serverTiming: true }, { path: "/a" })
   const answer = await say(asked.port, "GET /a HTTP/1.1")
   expect(answer).toContain("Server-Timing: db;dur=1\r\n")
   const [, own = "", upstream = ""] = /^server-timing: gateway;dur=([\d.]+), upstream;dur=([\d.]+)\r$/m.exec(answer) ?? []
   expect(Number(upstream)).toBeGreaterThanOrEqual(35)
   expect(Number(own)).toBeLessThan(35)
-  const { port } = await edge([backend])
+  const { port } = await startEdge([backend], {}, { path: "/a" })
   expect(await say(port, "GET /a HTTP/1.1")).not.toContain("gateway;dur")
 })
 
 it("says in Server-Timing how long an answer of its own took, and how many attempts", async () => {
   const slow = await httpBackend(() => {})
-  const late = await edge([slow], { serverTiming: true }, { timeoutMs: 60 })
+  const late = await startEdge([slow], { serverTiming: true }, { path: "/a", timeoutMs: 60 })
   expect(await say(late.port, "GET /a HTTP/1.1")).toMatch(/^HTTP\/1\.1 504 [\s\S]*server-timing: gateway;dur=[\d.]+, upstream;dur=[\d.]+\r\n/)
   const resetting = await httpBackend((request) => request.socket.destroy())
-  const lost = await edge([resetting, await httpBackend((request) => request.socket.destroy())], { serverTiming: true })
+  const lost = await startEdge([resetting, await httpBackend((request) => request.socket.destroy())], { serverTiming: true }, { path: "/a" })
   expect(await say(lost.port, "GET /a HTTP/1.1")).toMatch(/^HTTP\/1\.1 502 [\s\S]*, attempts;desc="2"\r\n/)
-  const none = await edge([], { serverTiming: true })
+  const none = await startEdge([], { serverTiming: true }, { path: "/a" })
   expect(await say(none.port, "GET /a HTTP/1.1")).toMatch(/^HTTP\/1\.1 503 [\s\S]*server-timing: gateway;dur=[\d.]+\r\n/)
 })

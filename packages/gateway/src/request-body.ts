@@ -1,7 +1,25 @@
 import type { IncomingMessage } from "node:http"
 
+/**
+ * The body of a request as it goes to a backend: whole, so that it can be sent again, where it is no longer than `limit` bytes, else the request itself as a stream.
+ * Rejects when the caller goes away or sends what `malformed` finds.
+ */
+export async function takeBody(
+  request: IncomingMessage,
+  limit: number,
+  malformed: (request: IncomingMessage) => boolean,
+): Promise<Buffer | IncomingMessage> {
+  const length = Number(request.headers["content-length"] ?? Number.POSITIVE_INFINITY)
+  if (length <= limit) return readSmallBody(request, length)
+  // Lets node:http read what came along with the head, so that chunks that are none never reach a backend.
+  await new Promise((resolve) => setImmediate(resolve))
+  if (malformed(request)) throw new Error("the request body is malformed")
+  // A small body in chunks that is here already can be sent again like one of known length.
+  return request.complete && request.readableLength <= limit ? readBuffered(request) : request
+}
+
 /** Reads a body of known, small length as a whole, so that it can be sent again. Rejects when the caller goes away or sends something else. */
-export function readSmallBody(request: IncomingMessage, length: number): Promise<Buffer> {
+function readSmallBody(request: IncomingMessage, length: number): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = []
     let size = 0
@@ -16,7 +34,7 @@ export function readSmallBody(request: IncomingMessage, length: number): Promise
 }
 
 /** The body of a request that is complete and that nobody has read from. One `read()` yields all of it or, since Node 26, one chunk. */
-export function readBuffered(request: IncomingMessage): Buffer {
+function readBuffered(request: IncomingMessage): Buffer {
   const chunks: Buffer[] = []
   for (let chunk = request.read() as Buffer | null; chunk !== null; chunk = request.read() as Buffer | null) chunks.push(chunk)
   return joined(chunks)

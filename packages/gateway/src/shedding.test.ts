@@ -1,31 +1,7 @@
-import { Agent, createServer, request, type RequestListener, type ServerResponse } from "node:http"
-import { type AddressInfo, connect } from "node:net"
-import { createPool, createStaticSource } from "@meshwork/client-sdk/pool"
-import { fakeInstance } from "@meshwork/client-sdk/testing"
+import { Agent, request, type ServerResponse } from "node:http"
+import { connect } from "node:net"
 import { expect, it, onTestFinished } from "vitest"
-import { createGateway, type GatewaySettings } from "./index.ts"
-
-async function httpBackend(listener: RequestListener): Promise<number> {
-  const server = createServer(listener)
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve))
-  onTestFinished(() => {
-    server.closeAllConnections()
-    server.close()
-  })
-  return (server.address() as AddressInfo).port
-}
-
-async function edge(port: number, settings: GatewaySettings) {
-  const source = createStaticSource("test")
-  source.set("a", [fakeInstance("a", port)], 0)
-  const pool = createPool({ service: "a", source })
-  const gateway = createGateway({ routes: [{ match: "prefix", path: "/", service: "a" }], pool: () => pool, settings })
-  onTestFinished(async () => {
-    await gateway.close({ graceMs: 0 })
-    await pool.close()
-  })
-  return { gateway, port: (await gateway.listen({ host: "127.0.0.1", port: 0 })).port }
-}
+import { httpBackend, startEdge } from "./testing/edge.ts"
 
 interface Answer {
   status: number
@@ -57,7 +33,7 @@ async function held(): Promise<{ port: number; release: () => void; waiting: () 
 
 it("with the room nearly full low requests are refused, then normal ones, high ones last; and all are served when there is room", async () => {
   const backend = await held()
-  const { port, gateway } = await edge(backend.port, { maxInFlight: 4 })
+  const { port, gateway } = await startEdge([backend.port], { maxInFlight: 4 })
   const open: Promise<Answer>[] = []
   const occupy = async (count: number, priority?: string): Promise<void> => {
     for (let index = 0; index < count; index++) open.push(ask(port, priority))
@@ -88,7 +64,7 @@ it("with the room nearly full low requests are refused, then normal ones, high o
 
 it("believes a priority only of peers of the mesh", async () => {
   const backend = await held()
-  const { port } = await edge(backend.port, { maxInFlight: 1, meshPeers: ["10.0.0.0/8"] })
+  const { port } = await startEdge([backend.port], { maxInFlight: 1, meshPeers: ["10.0.0.0/8"] })
   const first = ask(port, undefined)
   await expect.poll(backend.waiting).toBe(1)
   expect((await ask(port, "high")).status).toBe(503)
@@ -98,7 +74,7 @@ it("believes a priority only of peers of the mesh", async () => {
 
 it("answers in text those who take nothing else", async () => {
   const backend = await held()
-  const { port } = await edge(backend.port, { maxInFlight: 1 })
+  const { port } = await startEdge([backend.port], { maxInFlight: 1 })
   const first = ask(port, undefined)
   await expect.poll(backend.waiting).toBe(1)
   expect((await ask(port, undefined, "Accept: text/plain")).text).toMatch(/\r\n\r\ntoo many requests are in flight; try again in a second\n$/)
@@ -108,7 +84,7 @@ it("answers in text those who take nothing else", async () => {
 
 it("a refusal leaves the connection open for the next request", async () => {
   const backend = await held()
-  const { port } = await edge(backend.port, { maxInFlight: 1 })
+  const { port } = await startEdge([backend.port], { maxInFlight: 1 })
   const first = ask(port, undefined)
   await expect.poll(backend.waiting).toBe(1)
   const socket = connect(port, "127.0.0.1")
@@ -126,7 +102,7 @@ it("a refusal leaves the connection open for the next request", async () => {
 
 it("an upload that is refused does not become the next request", async () => {
   const backend = await held()
-  const { port } = await edge(backend.port, { maxInFlight: 1 })
+  const { port } = await startEdge([backend.port], { maxInFlight: 1 })
   const first = ask(port, undefined)
   await expect.poll(backend.waiting).toBe(1)
   const socket = connect(port, "127.0.0.1")
@@ -146,7 +122,7 @@ it("time that is too short to do anything is refused at once, and no instance he
     reached++
     response.end()
   })
-  const { port } = await edge(backend, {})
+  const { port } = await startEdge([backend])
   for (const left of ["0", "0.001", "0.005"]) {
     const { text, ms } = await ask(port, undefined, `X-Request-Timeout: ${left}`)
     expect(text).toMatch(/^HTTP\/1\.1 408 /)
@@ -178,7 +154,7 @@ it("at five times what it can carry high requests keep their success and wait be
     longest = Math.max(longest, queue.length)
   })
   // The load shares this event loop, whose lag would say more of it than of the gateway.
-  const { port, gateway } = await edge(backend, { maxInFlight: 16, maxLagMs: 0 })
+  const { port, gateway } = await startEdge([backend], { maxInFlight: 16, maxLagMs: 0 })
   const agent = new Agent({ keepAlive: true })
   onTestFinished(() => agent.destroy())
   const send = (priority: string): Promise<Answer> => {
