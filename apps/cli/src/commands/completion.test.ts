@@ -28,7 +28,7 @@ async function offered(...words: string[]): Promise<string[]> {
   return execFileSync("bash", ["--norc", "-c", code], { encoding: "utf8", cwd: folder }).split("\n").filter(Boolean)
 }
 
-it.skipIf(!has("bash"))("bash completes commands, options, and values of options", async () => {
+it.skipIf(!has("bash"))("bash completes commands, options, and values of options (skipped where there is no bash)", async () => {
   expect(await offered("")).toEqual(expect.arrayContaining(["up", "service", "journal", "completion", "--help"]))
   expect(await offered("se")).toEqual(["service"])
   expect(await offered("service", "w")).toEqual(["watch", "weight"])
@@ -39,11 +39,11 @@ it.skipIf(!has("bash"))("bash completes commands, options, and values of options
   expect(await offered("check", "--config", "meshwork.b")).toEqual(["meshwork.bash"])
 })
 
-it.skipIf(!has("zsh"))("zsh understands its script", async () => {
+it.skipIf(!has("zsh"))("zsh understands its script (skipped where there is no zsh)", async () => {
   execFileSync("zsh", ["-n", await script("zsh")])
 })
 
-it.skipIf(!has("fish"))("fish understands its script, and completes with it", async () => {
+it.skipIf(!has("fish"))("fish understands its script, and completes with it (skipped where there is no fish)", async () => {
   const file = await script("fish")
   const complete = (line: string) => execFileSync("fish", ["-N", "-c", `source ${file}; complete -C '${line}'`], { encoding: "utf8" })
   expect(complete("meshwork service we")).toMatch(/^weight\t/)

@@ -161,15 +161,17 @@ export function describeStorage(name: string, options: DescribeStorageOptions): 
       expect(conflict?.ok === false ? conflict.current?.record : undefined).toEqual(record)
     })
 
-    it.skipIf(shared)("a touch creates nothing and moves neither version nor revision", async () => {
-      const { storage } = await opening()
-      const key = { service: "a", id: "1" }
-      expect((await storage.commit([{ op: "touch", key, renewedAt: 5 }]))[0]).toEqual({ ok: false, why: "missing", current: null })
-      const first = accepted((await storage.commit([put(sampleRecord("a", "1"))]))[0])
-      const touched = accepted((await storage.commit([{ op: "touch", key, renewedAt: 5 }]))[0])
-      expect(touched).toEqual(first)
-      accepted((await storage.commit([put(sampleRecord("a", "1", { port: 9001 }), first.version)]))[0])
-    })
+    // A shared storage writes down who touched a record; its own tests say how.
+    if (!shared)
+      it("a touch creates nothing and moves neither version nor revision", async () => {
+        const { storage } = await opening()
+        const key = { service: "a", id: "1" }
+        expect((await storage.commit([{ op: "touch", key, renewedAt: 5 }]))[0]).toEqual({ ok: false, why: "missing", current: null })
+        const first = accepted((await storage.commit([put(sampleRecord("a", "1"))]))[0])
+        const touched = accepted((await storage.commit([{ op: "touch", key, renewedAt: 5 }]))[0])
+        expect(touched).toEqual(first)
+        accepted((await storage.commit([put(sampleRecord("a", "1", { port: 9001 }), first.version)]))[0])
+      })
 
     it("an empty commit is accepted", async () => {
       const { storage } = await opening()
