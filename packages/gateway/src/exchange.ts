@@ -178,8 +178,10 @@ export class Exchange implements AttemptListener {
   /** Whether the exchange goes on with a body that is there, or can be streamed. */
   async #bodyReady(): Promise<boolean> {
     try {
-      if (this.#routed.expectsContinue) this.#routed.response.writeContinue()
-      this.#body = await takeBody(this.#routed.request, this.#routed.route.retryBodyLimit, (request) => this.#parts.malformed(request))
+      const { request, response, expectsContinue, admitted, route } = this.#routed
+      if (expectsContinue) response.writeContinue()
+      const malformed = (asked: IncomingMessage): boolean => this.#parts.malformed(asked)
+      this.#body = await takeBody(request, { length: admitted.bodyLength, limit: route.retryBodyLimit, malformed })
     } catch (error) {
       this.#fail(new MeshError("aborted", "the request body did not arrive", { cause: error }))
     }

@@ -22,6 +22,8 @@ export interface Admitted {
   readonly authority: string
   /** Whether a body follows. */
   readonly hasBody: boolean
+  /** Bytes of the body; infinite where it comes in chunks. */
+  readonly bodyLength: number
   /** Whether chunks follow that must turn out to be empty. */
   readonly mustBeEmpty: boolean
 }
@@ -77,11 +79,12 @@ export function admit(request: GuardedRequest, allowBody: (method: string, host:
   const path = query === -1 ? target : target.slice(0, query)
   const targetFault = pathFault(path) ?? (query === -1 ? undefined : queryFault(target, query))
   if (targetFault !== undefined) return targetFault
-  const hasBody = encoding !== undefined || (length !== undefined && Number(length) > 0)
+  const bodyLength = encoding !== undefined ? Number.POSITIVE_INFINITY : length === undefined ? 0 : Number(length)
+  const hasBody = bodyLength > 0
   const host = authority === undefined ? "" : hostName(authority)
   const mustBeEmpty = hasBody && (method === "GET" || method === "HEAD" || method === "TRACE") && !allowBody(method, host, path)
   if (mustBeEmpty && encoding === undefined) return `${method} with a body`
-  return { path, target, host, authority: authority ?? "", hasBody: hasBody && !mustBeEmpty, mustBeEmpty }
+  return { path, target, host, authority: authority ?? "", hasBody: hasBody && !mustBeEmpty, bodyLength, mustBeEmpty }
 }
 
 function framingFault(httpVersion: string, length: string | undefined, encoding: string | undefined): string | undefined {

@@ -1,15 +1,17 @@
 import type { IncomingMessage } from "node:http"
 
-/**
- * The body of a request as it goes to a backend: whole, so that it can be sent again, where it is no longer than `limit` bytes, else the request itself as a stream.
- * Rejects when the caller goes away or sends what `malformed` finds.
- */
-export async function takeBody(
-  request: IncomingMessage,
-  limit: number,
-  malformed: (request: IncomingMessage) => boolean,
-): Promise<Buffer | IncomingMessage> {
-  const length = Number(request.headers["content-length"] ?? Number.POSITIVE_INFINITY)
+/** What says how a body is taken. */
+export interface BodyTerms {
+  /** Bytes; infinite where it comes in chunks. */
+  length: number
+  /** Bytes up to which it is read as a whole, so that it can be sent again. */
+  limit: number
+  /** Whether what the caller sent after the head is no HTTP. */
+  malformed: (request: IncomingMessage) => boolean
+}
+
+/** The body of a request as it goes to a backend: whole, or the request itself as a stream. Rejects when the caller goes away or sends what is malformed. */
+export async function takeBody(request: IncomingMessage, { length, limit, malformed }: BodyTerms): Promise<Buffer | IncomingMessage> {
   if (length <= limit) return readSmallBody(request, length)
   // Lets node:http read what came along with the head, so that chunks that are none never reach a backend.
   await new Promise((resolve) => setImmediate(resolve))
@@ -23,13 +25,21 @@ function readSmallBody(request: IncomingMessage, length: number): Promise<Buffer
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = []
     let size = 0
+    let over = false
     request.on("data", (chunk: Buffer) => {
       chunks.push(chunk)
       size += chunk.length
     })
-    request.on("end", () => (size === length ? resolve(joined(chunks)) : reject(new Error(`${size} bytes instead of ${length}`))))
+    request.on("end", () => {
+      over = true
+      if (size === length) resolve(joined(chunks))
+      else reject(new Error(`${size} bytes instead of ${length}`))
+    })
     request.on("error", reject)
-    request.on("close", () => reject(new Error("the caller went away")))
+    // Every request closes: an error that nobody hears of would cost more than its body.
+    request.on("close", () => {
+      if (!over) reject(new Error("the caller went away"))
+    })
   })
 }
 

@@ -161,7 +161,7 @@ export function describeStorage(name: string, options: DescribeStorageOptions): 
       expect(conflict?.ok === false ? conflict.current?.record : undefined).toEqual(record)
     })
 
-    // A shared storage writes down who touched a record; its own tests say how.
+    // Of a shared storage only the server that took a heartbeat could ever ask what it says, so it keeps that to itself.
     if (!shared)
       it("a touch creates nothing and moves neither version nor revision", async () => {
         const { storage } = await opening()
