@@ -34,7 +34,10 @@ export default defineConfig({
   test: {
     include: ["packages/**/src/**/*.test.ts", "apps/*/src/**/*.test.ts", "examples/*/src/**/*.test.ts", "scripts/**/*.test.ts"],
     exclude: ["**/node_modules/**", "**/dist/**"],
-    testTimeout: 20_000,
+    // Patience for a busy machine: whoever waits for something goes on when it is there.
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
+    expect: { poll: { timeout: 15_000 } },
     // Many of them wait for real servers most of the time.
     maxWorkers: Math.max(2, availableParallelism() - 1),
   },

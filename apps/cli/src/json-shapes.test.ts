@@ -85,7 +85,7 @@ describe.skipIf(!hasEtcd())("from etcd", () => {
   let etcd: RealEtcd
   beforeAll(async () => {
     etcd = await startEtcd()
-  }, 60_000)
+  })
   afterAll(() => etcd.remove())
 
   it("services are as the reference says", async () => {

@@ -95,15 +95,15 @@ it("a container with meshwork.check_path is probed by the server; one whose HEAL
   const checked = { ...labels, "meshwork.check_path": "/health" }
   docker.summaries = [sampleSummary("one", port, checked)]
   const { list } = await running()
-  await expect.poll(async () => (await list())[0]?.why, { timeout: 8000 }).toMatch(/^failing: GET http.*\/health answered 500/)
+  await expect.poll(async () => (await list())[0]?.why).toMatch(/^failing: GET http.*\/health answered 500/)
   status = 200
-  await expect.poll(async () => (await list())[0]?.standing, { timeout: 10_000 }).toBe("serving")
+  await expect.poll(async () => (await list())[0]?.standing).toBe("serving")
   docker.summaries = [sampleSummary("one", port, checked, { Status: "Up (unhealthy)" })]
   docker.say("update", "one")
   await expect.poll(async () => (await list())[0]?.why).toBe("failing: its HEALTHCHECK fails")
   docker.summaries = [sampleSummary("one", port, checked, { Status: "Up (healthy)" })]
   docker.say("update", "one")
-  await expect.poll(async () => (await list())[0]?.standing, { timeout: 10_000 }).toBe("serving")
+  await expect.poll(async () => (await list())[0]?.standing).toBe("serving")
 })
 
 it("an operator's wish stays, and what registered itself is left alone", async () => {
@@ -140,7 +140,7 @@ it("containers that went while the server was down go at its start, not before D
   docker = new ScriptedDocker()
   docker.summaries = [sampleSummary("two", 7002, labels)]
   await docker.listen(socket)
-  await expect.poll(async () => brief(await second.list()), { timeout: 8000 }).toEqual(["127.0.0.1:7002 serving"])
+  await expect.poll(async () => brief(await second.list())).toEqual(["127.0.0.1:7002 serving"])
   await second.close()
   const third = await running({ docker: false })
   expect(await third.list()).toEqual([])

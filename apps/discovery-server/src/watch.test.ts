@@ -90,7 +90,7 @@ describe("a watch", () => {
     }
     watcher.resume()
     const { revision } = (await call("/v1/services/payment/instances")).json
-    await expect.poll(() => watcher.lastId()?.split(".").at(-1), { timeout: 10_000 }).toBe(String(revision))
+    await expect.poll(() => watcher.lastId()?.split(".").at(-1)).toBe(String(revision))
   })
 
   it("says every 15 s that it lives, with the same position", async () => {

@@ -65,7 +65,7 @@ async function running(text: string | MeshConfigInput, gateway: MeshConfigInput[
 }
 
 async function eventually(attempt: () => Promise<void>): Promise<void> {
-  for (const limit = performance.now() + 8000; ; await new Promise((resolve) => setTimeout(resolve, 20))) {
+  for (const limit = performance.now() + 20_000; ; await new Promise((resolve) => setTimeout(resolve, 20))) {
     try {
       return await attempt()
     } catch (error) {
@@ -142,11 +142,18 @@ it("Docker away: traffic goes on, and its age shows in statistics, metrics and r
 
 it("Docker absent at the start: the gateway starts, says so, answers at once, and finds the containers later", async () => {
   await docker.close()
-  const begin = performance.now()
-  const { url } = await running(rgate)
-  expect((await get(`${url}/api/payment`)).status).toBe(503)
-  expect(performance.now() - begin).toBeLessThan(1500)
-  expect(log.filter((line) => line.includes("it is tried again for ever"))).toHaveLength(1)
+  const times: number[] = []
+  let url = ""
+  for (let turn = 0; turn < 3; turn++) {
+    log.length = 0
+    const begin = performance.now()
+    url = (await running(rgate)).url
+    expect((await get(`${url}/api/payment`)).status).toBe(503)
+    times.push(performance.now() - begin)
+    expect(log.filter((line) => line.includes("it is tried again for ever"))).toHaveLength(1)
+  }
+  // A busy machine delays some of them; waiting for Docker, which takes 2 s, delays all.
+  expect(Math.min(...times)).toBeLessThan(1500)
   docker = new ScriptedDocker()
   docker.summaries = [sampleSummary("one", await backend("one"), production)]
   await docker.listen(socket)
@@ -236,7 +243,12 @@ it("/stats shows exactly what was sent, and the percentiles of its latencies, al
   docker.summaries = [sampleSummary("one", (slow.address() as AddressInfo).port, production)]
   const statsDatabase = join(folder, "counts.sqlite")
   const first = await running(rgate, { statsDatabase })
-  const send = (path: string) => fetch(`${first.url}${path}`, { redirect: "manual" }).then((response) => response.arrayBuffer())
+  const took: number[] = []
+  const send = async (path: string): Promise<void> => {
+    const begin = performance.now()
+    await (await fetch(`${first.url}${path}`, { redirect: "manual" })).arrayBuffer()
+    if (path.startsWith("/api/")) took.push(performance.now() - begin)
+  }
   const all = (count: number, path: string) => Promise.all(Array.from({ length: count }, () => send(path)))
   // 180 of 40 ms and more, 16 of 400 and more, 4 of 900 and more: the 190th of 200 is among the second, the 198th among the third.
   for (const [status, count] of [
@@ -258,9 +270,14 @@ it("/stats shows exactly what was sent, and the percentiles of its latencies, al
   const shown = (await json(`${first.url}/stats`)) as Shown
   expect(shown.requests_count).toEqual({ success: 160, error: 43 })
   const { average, p95, p99 } = shown.latency_ms
-  expect([p95 >= 396 && p95 < 700, p99 >= 891 && p99 < 1300]).toEqual([true, true])
+  // No more than those who asked saw, within what a histogram tells apart.
+  took.sort((a, b) => a - b)
+  const seen = (rank: number): number => (took[rank - 1] ?? 0) * 1.05 + 2
+  expect(took).toHaveLength(200)
+  expect([p95 >= 396 && p95 < seen(190), p99 >= 891 && p99 < seen(198)], JSON.stringify([p95, seen(190), p99, seen(198)])).toEqual([true, true])
   // 180 × 40 + 16 × 400 + 4 × 900, over 200.
-  expect([average >= 85, average < 200]).toEqual([true, true])
+  expect(average).toBeGreaterThanOrEqual(85)
+  expect(average).toBeLessThan((took.reduce((sum, ms) => sum + ms, 0) / 200) * 1.05 + 2)
   await first.close()
   const second = await running(rgate, { statsDatabase })
   expect((await json(`${second.url}/stats`)) as Shown).toMatchObject({ requests_count: shown.requests_count, latency_ms: shown.latency_ms })

@@ -41,7 +41,7 @@ function accepted(ports: readonly number[]): LoadedConfig {
   }
 }
 
-it("of random files, each read by the running gateway in turn, a file alone tells what the gateway then does", { timeout: 60_000 }, async () => {
+it("of random files, each read by the running gateway in turn, a file alone tells what the gateway then does", { timeout: 180_000 }, async () => {
   const ports = await Promise.all(
     names.map(async (name) => {
       const server = createServer((incoming, response) => response.end(`${name} ${incoming.url}`))

@@ -36,7 +36,7 @@ function follow(clock = systemClock): { listening: Listening; changed: () => num
   return { listening, changed: () => changed.mock.calls.length }
 }
 
-const poll = { interval: 10, timeout: 5000 }
+const poll = { interval: 10 }
 
 it.each<[string, (socket: Socket) => void]>([
   ["keeps a connection open", () => {}],

@@ -40,7 +40,7 @@ async function running(input: Partial<MeshConfigInput>, gateway: MeshConfigInput
 }
 
 async function eventually(attempt: () => Promise<void>): Promise<void> {
-  for (const limit = performance.now() + 8000; ; await new Promise((resolve) => setTimeout(resolve, 20))) {
+  for (const limit = performance.now() + 20_000; ; await new Promise((resolve) => setTimeout(resolve, 20))) {
     try {
       return await attempt()
     } catch (error) {

@@ -16,7 +16,7 @@ const promised = (example: string) => [...example.matchAll(/console\.log\(.*\/\/
 it.each<[(string | undefined)[], string]>(examples.filter((example) => promised(example).length > 0).map((example) => [promised(example), example]))(
   "an example of the README or the guide prints %j",
   async (lines, example) => {
-    const { stdout } = await promisify(execFile)(process.execPath, ["--input-type=module", "-e", example], { cwd: folder, timeout: 20_000 })
+    const { stdout } = await promisify(execFile)(process.execPath, ["--input-type=module", "-e", example], { cwd: folder, timeout: 50_000 })
     expect(stdout.trim().split("\n")).toEqual(lines)
   },
 )

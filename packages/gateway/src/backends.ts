@@ -111,7 +111,7 @@ export function certificateFault(error: Error): string | undefined {
  * A backend may answer in the middle of an upload and close: what it said waits to be read while writing to it fails already. Lets the reading
  * come first, so that its answer counts and not the broken pipe.
  */
-function readBeforeGoing(socket: Socket, clock: Clock): void {
+export function readBeforeGoing(socket: Socket, clock: Clock): void {
   const destroy = socket.destroy.bind(socket)
   let going = false
   socket.destroy = (error?: Error & { syscall?: string }): Socket => {

@@ -58,10 +58,15 @@ it("closing waits for idle connections only for a moment, and not at all where t
   await gateway.close()
   await closed
   expect(performance.now() - begin).toBeLessThan(4000)
-  const empty = await edge()
-  const now = performance.now()
-  await empty.gateway.close()
-  expect(performance.now() - now).toBeLessThan(450)
+  const times: number[] = []
+  for (let turn = 0; turn < 5; turn++) {
+    const empty = await edge()
+    const now = performance.now()
+    await empty.gateway.close()
+    times.push(performance.now() - now)
+  }
+  // A busy machine delays some of them; whoever waits for nobody delays all.
+  expect(Math.min(...times)).toBeLessThan(450)
 })
 
 it("a gateway that never listened closes", async () => {

@@ -46,7 +46,7 @@ const text = async (request: IncomingMessage): Promise<string> => {
 
 /** Polls until it stops throwing. */
 async function eventually(attempt: () => void): Promise<void> {
-  for (const limit = performance.now() + 5000; ; await new Promise((resolve) => setTimeout(resolve, 10))) {
+  for (const limit = performance.now() + 15_000; ; await new Promise((resolve) => setTimeout(resolve, 10))) {
     try {
       return attempt()
     } catch (error) {

@@ -104,5 +104,5 @@ it("whatever is sent, a backend gets nothing but faultless requests, and nothing
   await Promise.all(Array.from({ length: 20 }, worker))
   expect(reached).toBeGreaterThan(rounds / 20)
   const open = (): Promise<number> => new Promise((resolve) => gateway.server.getConnections((_error, count) => resolve(count)))
-  await expect.poll(async () => [gateway.inFlight, backend.unfinished, await open()], { timeout: 5000 }).toEqual([0, 0, 0])
+  await expect.poll(async () => [gateway.inFlight, backend.unfinished, await open()]).toEqual([0, 0, 0])
 })

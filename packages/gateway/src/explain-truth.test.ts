@@ -87,7 +87,7 @@ function caller(port: number): (request: { method: string; host: string; path: s
   }
 }
 
-it("names the route, the path and the instances that the data plane then uses, for a thousand random route files", { timeout: 60_000 }, async () => {
+it("names the route, the path and the instances that the data plane then uses, for a thousand random route files", { timeout: 180_000 }, async () => {
   const ports = await backends(8)
   const source = createStaticSource("test")
   const pools = new Map<string, Pool>()

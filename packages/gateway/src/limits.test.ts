@@ -73,17 +73,17 @@ it("an upload counts as life after the answer has begun; without a byte either w
     request.on("data", (chunk: Buffer) => (received += chunk.length))
     request.on("close", () => response.destroy())
   })
-  const { port } = await startEdge([backend], {}, { idleTimeoutMs: 200 })
+  const { port } = await startEdge([backend], {}, { idleTimeoutMs: 1000 })
   const upload = call(port, head("POST / HTTP/1.1", "Content-Length: 1000000"))
   const begin = performance.now()
-  while (performance.now() - begin < 800) {
+  while (performance.now() - begin < 2500) {
     upload.socket.write("x".repeat(100))
     await new Promise((resolve) => setTimeout(resolve, 50))
     expect(upload.socket.closed).toBe(false)
   }
   expect(received).toBeGreaterThan(1000)
   await upload.closed
-  expect(performance.now() - begin).toBeLessThan(2500)
+  expect(performance.now() - begin).toBeLessThan(10_000)
 })
 
 it("a client that never reads is cut, and the backend is not read on for it", async () => {
@@ -103,7 +103,7 @@ it("a client that never reads is cut, and the backend is not read on for it", as
   deaf.on("error", () => {})
   deaf.pause()
   onTestFinished(() => void deaf.destroy())
-  await expect.poll(() => open, { timeout: 5000 }).toBe(false)
+  await expect.poll(() => open).toBe(false)
   expect(written).toBeLessThan(64 * 1024 * 1024)
 })
 
@@ -138,7 +138,8 @@ it("what a backend answers in the middle of an upload reaches the caller, even w
     socket.once("data", () => {
       socket.write("HTTP/1.1 413 Payload Too Large\r\nContent-Length: 8\r\nConnection: close\r\n\r\ntoo much")
       // Unread bytes make the kernel answer the rest of the upload with a reset.
-      setTimeout(() => socket.destroy(), 5)
+      // The gateway, on the same event loop, has a turn to hear the answer: of what is unread, kernels may drop it together with the connection.
+      setImmediate(() => setImmediate(() => setImmediate(() => socket.destroy())))
       socket.pause()
     })
   })
@@ -154,7 +155,6 @@ it("what a backend answers in the middle of an upload reaches the caller, even w
     if (/^HTTP\/1\.1 413 [\s\S]*too much$/.test(upload.text())) told++
     else expect(upload.text()).toMatch(/^HTTP\/1\.1 502 /)
   }
-  // The kernel now and then drops the answer together with the connection: one in two hundred. Without care it is most of them.
   expect(told).toBeGreaterThanOrEqual(27)
 })
 

@@ -94,8 +94,8 @@ beforeAll(async () => {
   poller = createPoller({ clock: systemClock, random: systemRandom, onVerdict: (verdict) => verdicts.set(verdict.id, verdict) })
   poller.sync(targets)
   const fewest = () => Math.min(...Object.keys(fixtures).map((id) => [...poller.history({ service: "odd", id })].length))
-  await vi.waitFor(() => expect(fewest()).toBeGreaterThanOrEqual(2), { timeout: 10_000 })
-}, 20_000)
+  await vi.waitFor(() => expect(fewest()).toBeGreaterThanOrEqual(2), { timeout: 45_000 })
+})
 afterAll(async () => {
   await poller.close()
   for (const socket of sockets) socket.destroy()

@@ -7,6 +7,6 @@ import { expect, it } from "vitest"
 it("the example of the README runs", async () => {
   const folder = fileURLToPath(new URL("..", import.meta.url))
   const example = /```ts\n([\s\S]*?)```/.exec(readFileSync(`${folder}/README.md`, "utf8"))?.[1] ?? ""
-  const { stdout } = await promisify(execFile)(process.execPath, ["--input-type=module", "-e", example], { cwd: folder, timeout: 20_000 })
+  const { stdout } = await promisify(execFile)(process.execPath, ["--input-type=module", "-e", example], { cwd: folder, timeout: 50_000 })
   expect(stdout).toContain("draining, asked for by an operator")
 })

@@ -29,7 +29,7 @@ describe.skipIf(missing !== undefined)(`a real Docker engine${missing === undefi
 
   beforeAll(async () => {
     dockerd = await startDockerd()
-  }, 60_000)
+  })
   afterAll(() => dockerd?.stop(), 60_000)
 
   beforeEach(() => {

@@ -87,12 +87,12 @@ it("follows the journal: what happens from now on, each entry once, also over a 
   await expect.poll(ids).toEqual(["f1"])
   await put("f2")
   await put("f3")
-  await expect.poll(ids, { timeout: 5000 }).toEqual(["f1", "f2", "f3"])
+  await expect.poll(ids).toEqual(["f1", "f2", "f3"])
   await first.close()
-  await expect.poll(() => context.written.stderr, { timeout: 5000 }).toMatch(/^meshwork: no discovery server at .*; asking again\n$/)
+  await expect.poll(() => context.written.stderr).toMatch(/^meshwork: no discovery server at .*; asking again\n$/)
   const second = await runDiscovery({ port: Number(new URL(first.url).port), storage: "memory", log: pino({ level: "silent" }) })
   await put("f4")
-  await expect.poll(ids, { timeout: 5000 }).toEqual(["f1", "f2", "f3", "f4"])
+  await expect.poll(ids).toEqual(["f1", "f2", "f3", "f4"])
   context.signal()
   expect(await ended).toBe(0)
   await second.close()
@@ -139,7 +139,7 @@ it("a watch moves on to the next server, repeats nothing, and says on stderr tha
   await expect.poll(lines).toHaveLength(1)
   await register("moved", "m2", 2)
   await first.close()
-  await expect.poll(() => lines().length, { timeout: 5000 }).toBe(3)
+  await expect.poll(() => lines().length).toBe(3)
   expect(lines().slice(1).sort()).toEqual([
     expect.stringMatching(/added {3}moved\/m2/),
     expect.stringMatching(/removed moved\/m1: not listed any more/),

@@ -22,9 +22,9 @@ export function spawnMeshwork(args: readonly string[], env: Readonly<Record<stri
   return { child, output, ended }
 }
 
-/** Waits for a condition, at most 15 s. */
+/** Waits for a condition, at most 30 s. */
 export async function until(condition: () => boolean | Promise<boolean>, what: () => string): Promise<void> {
-  const limit = performance.now() + 15_000
+  const limit = performance.now() + 30_000
   while (!(await condition())) {
     if (performance.now() > limit) throw new Error(`waited too long: ${what()}`)
     await new Promise((resolve) => setTimeout(resolve, 20))

@@ -15,9 +15,9 @@ export async function loopbackServer(listener: RequestListener): Promise<{ url: 
   return { url: `http://127.0.0.1:${port}`, port, server, stop }
 }
 
-/** Polls until it stops throwing, at most 5 s. */
+/** Polls until it stops throwing, at most 15 s. */
 export async function eventually(attempt: () => void | Promise<void>): Promise<void> {
-  for (const limit = performance.now() + 5000; ; await new Promise((resolve) => setTimeout(resolve, 10))) {
+  for (const limit = performance.now() + 15_000; ; await new Promise((resolve) => setTimeout(resolve, 10))) {
     try {
       return await attempt()
     } catch (error) {

@@ -70,8 +70,10 @@ it.each<[string, string, string, number, ProbeResult["outcome"], RegExp]>([
 ])("takes %s as what it is, within the time limit", async (_title, first, piece, everyMs, outcome, said) => {
   const port = await drip(first, piece, everyMs)
   const begin = performance.now()
-  expect(await ask(port)).toMatchObject({ outcome, said: expect.stringMatching(said) })
-  expect(performance.now() - begin).toBeLessThan(1000)
+  // Only who is to run into the limit has little time.
+  const timeoutSeconds = outcome === "inactive" ? 20 : first.includes("Content-Length") ? 2 : 0.5
+  expect(await ask(port, { timeoutSeconds })).toMatchObject({ outcome, said: expect.stringMatching(said) })
+  expect(performance.now() - begin).toBeLessThan(8000)
   await expect.poll(() => sockets.size).toBe(0)
 })
 

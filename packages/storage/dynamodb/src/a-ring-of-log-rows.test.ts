@@ -40,7 +40,7 @@ const held = (state: StoredState) => state.records.map(({ record, version }) => 
 const instanceRows = async () => (await server.items()).filter((item) => item["service"]?.S !== ownService)
 const logRows = async () => (await server.items()).filter((item) => item["sequence"] !== undefined)
 
-it("many commits of three servers through a ring of 16 rows leave the same at all, and in the rows", { timeout: 60_000 }, async () => {
+it("many commits of three servers through a ring of 16 rows leave the same at all, and in the rows", { timeout: 180_000 }, async () => {
   const servers = [(await opened()).storage, (await opened()).storage, (await opened()).storage]
   const versions = new Map<string, { port: number; version: string }>()
   for (let round = 0; round < 40; round++) {
@@ -64,7 +64,7 @@ it("many commits of three servers through a ring of 16 rows leave the same at al
   expect(rows.sort()).toEqual(expected)
 })
 
-it("what a server that was killed left in the log alone survives the ring's next round", { timeout: 60_000 }, async () => {
+it("what a server that was killed left in the log alone survives the ring's next round", { timeout: 180_000 }, async () => {
   const { storage } = await opened()
   for (let number = 0; number < 5; number++) await versionOf(storage.commit([put(`kept-${number}`)]))
   await storage.close()
@@ -79,7 +79,7 @@ it("what a server that was killed left in the log alone survives the ring's next
   expect(last.records.map(({ record }) => record.id).sort()).toEqual(["busy", "kept-0", "kept-1", "kept-2", "kept-3", "kept-4"])
 })
 
-it("a server that slept while the ring went round twice cannot write into the past", { timeout: 60_000 }, async () => {
+it("a server that slept while the ring went round twice cannot write into the past", { timeout: 180_000 }, async () => {
   const way = await wayTo(server.url)
   ends.push(() => way.close())
   const { storage: sleeper } = await opened(way.url)
@@ -92,7 +92,7 @@ it("a server that slept while the ring went round twice cannot write into the pa
   expect(await versionOf(sleeper.commit([put("new")]))).toBe(String(Number(version) + 1))
 })
 
-it("a change whose answer was lost is made once", { timeout: 60_000 }, async () => {
+it("a change whose answer was lost is made once", { timeout: 180_000 }, async () => {
   const way = await wayTo(server.url)
   ends.push(() => way.close())
   const { storage } = await opened(way.url)
@@ -106,7 +106,7 @@ it("a change whose answer was lost is made once", { timeout: 60_000 }, async () 
   expect(held((await opened()).state)).toEqual(["1:9001 2", "2:9000 3", "3:9000 4"])
 })
 
-it("a table that does not answer refuses changes within 5 s, and takes them again at once", { timeout: 60_000 }, async () => {
+it("a table that does not answer refuses changes within 5 s, and takes them again at once", { timeout: 180_000 }, async () => {
   const way = await wayTo(server.url)
   ends.push(() => way.close())
   const { storage } = await opened(way.url)
@@ -124,7 +124,7 @@ it("a table that does not answer refuses changes within 5 s, and takes them agai
   expect((await opened()).state.records).toHaveLength(2)
 })
 
-it("a backup from before is another epoch, whose revisions go on", { timeout: 60_000 }, async () => {
+it("a backup from before is another epoch, whose revisions go on", { timeout: 180_000 }, async () => {
   const { storage, state } = await opened()
   await versionOf(storage.commit([put("1")]))
   await storage.close()

@@ -8,7 +8,7 @@ describe.skipIf(!hasEtcd())("on a real etcd", () => {
   let etcd: RealEtcd
   beforeAll(async () => {
     etcd = await startEtcd()
-  }, 30_000)
+  })
   afterAll(() => etcd.remove())
 
   describeStorage("etcd", {

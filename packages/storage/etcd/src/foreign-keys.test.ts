@@ -7,12 +7,12 @@ import { hasEtcd, type RealEtcd, startEtcd } from "./testing/index.ts"
 const cause = { by: "test", why: "because", at: 1, what: "tested" }
 const key = { service: "http", id: "web-1" }
 
-describe.skipIf(!hasEtcd())("what shell scripts and Empusa's commands put into a tree", { timeout: 30_000 }, () => {
+describe.skipIf(!hasEtcd())("what shell scripts and Empusa's commands put into a tree", () => {
   let etcd: RealEtcd
   let tree: string
   beforeAll(async () => {
     etcd = await startEtcd()
-  }, 30_000)
+  })
   afterAll(() => etcd.remove())
   beforeEach(() => {
     tree = `/test/${randomUUID()}`

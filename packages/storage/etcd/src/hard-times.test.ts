@@ -36,11 +36,11 @@ async function eventually<T>(attempt: () => Promise<T>, limitMs = 15_000): Promi
   }
 }
 
-describe.skipIf(!hasEtcd())("hard times for an etcd of one member", { timeout: 60_000 }, () => {
+describe.skipIf(!hasEtcd())("hard times for an etcd of one member", { timeout: 180_000 }, () => {
   let etcd: RealEtcd
   beforeAll(async () => {
     etcd = await startEtcd()
-  }, 30_000)
+  })
   afterAll(() => etcd.remove())
   const newTree = () => `/test/${randomUUID()}`
 
@@ -180,7 +180,7 @@ describe.skipIf(!hasEtcd())("hard times for an etcd of three members", { timeout
   let etcd: RealEtcd
   beforeAll(async () => {
     etcd = await startEtcd(3)
-  }, 60_000)
+  })
   afterAll(() => etcd.remove())
 
   it("the leader is killed: commits go on, and everyone hears all of them in one order", async () => {

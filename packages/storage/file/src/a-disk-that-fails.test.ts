@@ -87,7 +87,7 @@ it.skipIf(!mounts)("a read-only file system is said, and used again when it is w
 
 const limits = spawnSync("bash", ["-c", "ulimit -f 400"]).status === 0
 
-it.skipIf(!limits)("a write that the system takes half of is cut off again", { timeout: 30_000 }, async () => {
+it.skipIf(!limits)("a write that the system takes half of is cut off again", async () => {
   const script = `
     const { createFileStorage } = await import(${JSON.stringify(new URL("./index.ts", import.meta.url).href)})
     const storage = createFileStorage({ path: process.argv[1] })

@@ -75,7 +75,7 @@ it("another process with the number of one that is gone does not hold the lock",
   await opens()
 })
 
-it("of many that come at once to a lock whose holder is gone, one gets it", { timeout: 60_000 }, async () => {
+it("of many that come at once to a lock whose holder is gone, one gets it", { timeout: 180_000 }, async () => {
   for (let round = 0; round < 3; round++) {
     const mark = await ownMark()
     writeFileSync(`${path}.lock`, JSON.stringify({ id: "x", ...mark, started: "1" }))
@@ -107,7 +107,7 @@ async function waitsFor(clock: ManualClock, work: Promise<void>): Promise<number
 it.each([
   ["in another container", { realm: "another" }],
   ["on another machine", { host: "another" }],
-])("a holder %s is watched: one that writes keeps the file, a silent one loses it", { timeout: 30_000 }, async (_title, change) => {
+])("a holder %s is watched: one that writes keeps the file, a silent one loses it", async (_title, change) => {
   await opens()
   const text = readFileSync(path)
   const mark = await ownMark()

@@ -40,7 +40,7 @@ function writeUntilKilled(path: string, lines: number): Promise<Map<string, numb
   })
 }
 
-it("kill -9 in the middle of compactions loses nothing that was acknowledged", { timeout: 60_000 }, async () => {
+it("kill -9 in the middle of compactions loses nothing that was acknowledged", { timeout: 180_000 }, async () => {
   const folder = mkdtempSync(join(tmpdir(), "meshwork-file-"))
   onTestFinished(() => rmSync(folder, { recursive: true }))
   const path = join(folder, "registry.log")

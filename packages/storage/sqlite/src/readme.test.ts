@@ -12,6 +12,6 @@ it("the example of the README runs", async () => {
   onTestFinished(() => rmSync(folder, { recursive: true }))
   const example = /```ts\n([\s\S]*?)```/.exec(readFileSync(`${packageFolder}/README.md`, "utf8"))?.[1] ?? ""
   const script = example.replace(".meshwork/", `${folder}/`)
-  const { stdout } = await promisify(execFile)(process.execPath, ["--input-type=module", "-e", script], { cwd: packageFolder, timeout: 20_000 })
+  const { stdout } = await promisify(execFile)(process.execPath, ["--input-type=module", "-e", script], { cwd: packageFolder, timeout: 50_000 })
   expect(stdout).toBe("0 records, 0 problems\n")
 })

@@ -17,7 +17,7 @@ async function service(value: number): Promise<number> {
 
 it.skipIf(!hasPrometheus())(
   "Prometheus scrapes what is registered, and no longer what is disabled or gone (skipped where prometheus is not installed)",
-  { timeout: 60_000 },
+  { timeout: 180_000 },
   async () => {
     const { url, call } = await startServer()
     const instance = (id: string) => `/v1/services/orders/instances/${id}`
@@ -69,7 +69,7 @@ it.skipIf(!hasPrometheus())(
 
 it.skipIf(!hasPrometheus())(
   "Prometheus scrapes the server's own metrics (skipped where prometheus is not installed)",
-  { timeout: 60_000 },
+  { timeout: 180_000 },
   async () => {
     const { url, call } = await startServer()
     await call("/v1/services/orders/instances/a", { method: "PUT", body: { host: "127.0.0.1", port: 1 } })
