@@ -7,7 +7,10 @@ it("five minutes lead from an empty folder to a service behind the gateway", () 
 
 it("aio-request's client and server side have their counterparts", () => followGuide("docs/guides/migrating-from-aio-request.md"))
 
-it("what operations describe can be done: every day, backup, another token", () => followGuide("docs/guides/operations.md"))
+it("what operations describe can be done: every day, backup, another token, a gateway restarted beside another", async () => {
+  const [port, adminPort] = await freePorts(2)
+  await followGuide("docs/guides/operations.md", { 8081: String(port), 8010: String(adminPort) })
+})
 
 it("security holds what it says of tokens and of the edge", () => followGuide("docs/guides/security.md"))
 

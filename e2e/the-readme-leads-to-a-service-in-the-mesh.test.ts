@@ -7,6 +7,10 @@ import { launch, meshwork, root } from "./support/programs.ts"
 
 it("the service of the README registers, serves, is listed, and leaves when asked to stop", async () => {
   const readme = readFileSync(join(root, "README.md"), "utf8")
+  const { scripts } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as { scripts: Record<string, string> }
+  const used = [...readme.matchAll(/npm run (?:-s )?(\w+)/g)].map(([, name = ""]) => name)
+  expect(used).toContain("node")
+  expect(Object.keys(scripts)).toEqual(expect.arrayContaining(used))
   const code = /<!-- test: hello\.mjs -->\n```js\n([\s\S]*?)```/.exec(readme)?.[1] ?? ""
   const mesh = await createMesh({ storage: "memory" })
   const file = join(mesh.folder, "hello.mjs")
