@@ -116,7 +116,9 @@ function readPem(path: string, key: string): string {
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
     const why = code === "ENOENT" ? "does not exist" : code === "EACCES" ? "may not be read by this user" : `cannot be read (${code})`
-    throw new MeshError("invalid_config", `${key}: ${path} ${why}`, { cause: error })
+    // A name of nothing, or of a folder, is a mistake of the configuration; only what the system refuses has a cause outside of it.
+    const mistaken = code === "ENOENT" || code === "ENOTDIR" || code === "EISDIR"
+    throw new MeshError("invalid_config", `${key}: ${path} ${why}`, mistaken ? {} : { cause: error })
   }
   throw new MeshError("invalid_config", `${key}: ${path} is empty`)
 }

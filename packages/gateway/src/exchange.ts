@@ -106,8 +106,8 @@ export class Exchange implements AttemptListener {
 
   data(_attempt: Attempt, chunk: Buffer): boolean {
     const { response } = this.#routed
-    if (chunk.length === this.#length && chunk.length <= maxWhole) return writeWhole(response, chunk)
-    if (response.write(chunk)) return true
+    const whole = chunk.length === this.#length && chunk.length <= maxWhole
+    if (whole ? writeWhole(response, chunk) : response.write(chunk)) return true
     if (this.#onDrain === undefined) response.on("drain", (this.#onDrain = () => this.#attempt?.resume()))
     return false
   }

@@ -52,17 +52,27 @@ export function peerList(entries: readonly string[]): (address: string) => boole
   }
 }
 
-const peerOfSocket = Symbol("peer")
-
-/** Finds out once for a connection who is at its other end. */
-export function createPeers(believed: {
+/** Whom a gateway believes. */
+interface Believed {
   trustedProxy: (address: string) => boolean
   inMesh: (address: string) => boolean
-}): (socket: Socket) => Peer {
-  return (socket: Socket & { [peerOfSocket]?: Peer }) => (socket[peerOfSocket] ??= look(socket, believed))
 }
 
-function look(socket: Socket, { trustedProxy, inMesh }: Parameters<typeof createPeers>[0]): Peer {
+const peerOfSocket = Symbol("peer")
+type Known = Socket & { [peerOfSocket]?: { believed: Believed; peer: Peer } }
+
+/** Finds out once for a connection who is at its other end; anew where others are believed since. */
+export function createPeers(believed: Believed): (socket: Socket) => Peer {
+  return (socket: Known) => {
+    const known = socket[peerOfSocket]
+    if (known?.believed === believed) return known.peer
+    const peer = look(socket, believed)
+    socket[peerOfSocket] = { believed, peer }
+    return peer
+  }
+}
+
+function look(socket: Socket, { trustedProxy, inMesh }: Believed): Peer {
   const address = plainAddress(socket.remoteAddress)
   const forwardedFor = `for=${isIP(address) === 6 ? `"[${address}]"` : address || "unknown"}`
   return { address, forwardedFor, trustedProxy: trustedProxy(address), inMesh: inMesh(address), secure: "encrypted" in socket }

@@ -97,3 +97,12 @@ it("a broken file ends with 2 before anything runs", async () => {
     `${path}:2:3: gateway.prot: unknown key "prot"; did you mean "port"?\n${path}:4:5: routes[0]: this route needs either path or pathPrefix\n`,
   )
 })
+
+it.each([
+  ["gateway: { tls: { cert: none.pem, key: none.key } }", "gateway.tls.cert: none.pem does not exist"],
+  ["gateway: { upstreamTls: { ca: none.pem } }", "gateway.upstreamTls.ca: none.pem does not exist"],
+  ["gateway: { upstreamTls: { ca: . } }", "gateway.upstreamTls.ca: . cannot be read (EISDIR)"],
+])("a certificate that is not there is a mistake of the configuration: %s", async (text, expected) => {
+  const { output, ended } = spawnMeshwork(["gateway", "-c", file(text), "--port", "0", "--admin-port", "0"], {}, folder)
+  expect([await ended, output.stderr]).toEqual([2, `meshwork: ${expected}\n`])
+})

@@ -111,14 +111,22 @@ const label = value("key=value", (found) => {
   return match === null ? undefined : ([match[1] ?? "", match[2] ?? ""] as const)
 })
 const labelText = value("a text", (found) => (["string", "number", "boolean"].includes(typeof found) ? String(found) : undefined))
+/** Labels of a list by their keys; no container has two values for one. */
+const labelList = z
+  .array(label)
+  .min(1)
+  .transform((labels, context): Record<string, string> => {
+    const values = new Map<string, string>()
+    for (const [index, [key, found]] of labels.entries()) {
+      const first = values.get(key)
+      const message = `the label ${JSON.stringify(key.slice(0, 80))} is here a second time with another value, and no container has both`
+      if (first !== undefined && first !== found) context.issues.push({ code: "custom", message, path: [index], input: labels })
+      values.set(key, found)
+    }
+    return Object.fromEntries(values)
+  })
 /** Labels of a backend: a list of `key=value`, or a mapping. */
-export const matchLabels = mappingOr(
-  z
-    .array(label)
-    .min(1)
-    .transform(Object.fromEntries<string>),
-  z.record(text("the name of a label"), labelText),
-)
+export const matchLabels = mappingOr(labelList, z.record(text("the name of a label"), labelText))
 
 /** An entry of `backends`. */
 const backendSchema = mapping({ docker: mapping({ matchLabels }) }).transform((backend) => backend.docker)

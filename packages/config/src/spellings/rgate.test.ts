@@ -61,6 +61,7 @@ it("takes labels as a map, numbers and all, and a value with = in it", () => {
     parse(`{ routes: [{ path_prefix: /, backend: a }], backends: [{ name: a, match_labels: ${text} }] }`).backends["a"]?.matchLabels
   expect(labels("{ env: production, version: 2, canary: true }")).toEqual({ env: "production", version: "2", canary: "true" })
   expect(labels('["a=b=c", "empty="]')).toEqual({ a: "b=c", empty: "" })
+  expect(labels("[a=b, c=d, a=b]")).toEqual({ a: "b", c: "d" })
 })
 
 it("an object is a default response too, and its parts have defaults", () => {
@@ -100,6 +101,7 @@ backends:
   - { name: payment, match_labels: { a: b } }
   - { name: orders, match_labels: [] }
   - { match_labels: [a=b], extra: 1 }
+  - { name: late, match_labels: [env=a, app=x, env=b, env=b] }
 `
   expect(errorsOf(wrong)).toEqual([
     expect.stringMatching(/^config.yml:3:\d+: routes\[0\].backend: the backend "paymnt" is not defined; did you mean "payment"\?$/),
@@ -111,6 +113,9 @@ backends:
     expect.stringMatching(/^config.yml:10:\d+: backends\[2\].match_labels: .*a list of at least 1/),
     expect.stringMatching(/^config.yml:11:\d+: backends\[3\].name: is missing/),
     expect.stringMatching(/^config.yml:11:\d+: backends\[3\].extra: unknown key "extra"; accepted are name, match_labels$/),
+    expect.stringMatching(
+      /^config.yml:12:\d+: backends\[4\].match_labels\[2\]: the label "env" is here a second time with another value, and no container has both$/,
+    ),
   ])
 })
 
