@@ -109,16 +109,18 @@ it("who cannot be judged within ten seconds is used all the same", async () => {
 })
 
 it("a hundred at once are tried thirty-two at a time", async () => {
-  let open = 0
-  let most = 0
-  const { port } = await accepting((socket) => {
-    most = Math.max(most, ++open)
-    socket.on("close", () => open--)
-  })
-  const { listening } = follow()
+  const clock = new ManualClock()
+  const timer = vi.spyOn(clock, "timer")
+  const { port, accepted } = await accepting(() => {})
+  const { listening } = follow(clock)
   const all = Array.from({ length: 100 }, (_, n) => ({ identity: `${n}`, host, port }))
   listening.sync(all)
-  await expect.poll(() => all.every(({ identity }) => listening.has(identity)), poll).toBe(true)
-  // The server hears of the end of a connection a little later than whoever ended it.
-  expect(most).toBeLessThan(48)
+  // Each is watched for 60 ms from when it is connected.
+  const connected = () => timer.mock.calls.filter(([ms]) => ms === 60).length
+  for (const tried of [32, 64, 96, 100]) {
+    await expect.poll(() => [connected(), accepted()], poll).toEqual([tried, tried])
+    expect(all.filter(({ identity }) => listening.has(identity))).toHaveLength(tried === 100 ? 96 : tried - 32)
+    await clock.advance(60)
+  }
+  expect(all.every(({ identity }) => listening.has(identity))).toBe(true)
 })
