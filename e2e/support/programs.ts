@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process"
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
-import { createServer, type AddressInfo } from "node:net"
+import { createServer, type AddressInfo, type Server } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { onTestFailed, onTestFinished } from "vitest"
@@ -30,14 +30,23 @@ export function scratchFolder(): string {
   return folder
 }
 
-/** Ports nobody listens on now. */
+/**
+ * Ports nobody listens on now, and nobody takes by chance before the program does: they lie below those that the kernel gives to connections and
+ * to whoever asks for any port, and each worker has a range of its own.
+ */
 export async function freePorts<const N extends number>(count: N): Promise<number[] & { length: N }> {
-  const servers = await Promise.all(
-    Array.from({ length: count }, () => {
-      const server = createServer()
-      return new Promise<typeof server>((resolve) => server.listen(0, "127.0.0.1", () => resolve(server)))
-    }),
-  )
+  const first = 15_000 + (Number(process.env["VITEST_POOL_ID"] ?? 0) % 8) * 2000
+  const servers: Server[] = []
+  for (let tries = 0; servers.length < count; tries++) {
+    if (tries > 1000) throw new Error(`no ${count} free ports from ${first} on`)
+    const server = createServer()
+    const port = first + Math.floor(Math.random() * 2000)
+    const taken = await new Promise<boolean>((resolve) => {
+      server.once("error", () => resolve(false))
+      server.listen(port, "127.0.0.1", () => resolve(true))
+    })
+    if (taken) servers.push(server)
+  }
   const ports = servers.map((server) => (server.address() as AddressInfo).port)
   await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))))
   return ports as number[] & { length: N }

@@ -4,8 +4,32 @@ import type { Logger } from "pino"
 import type { CliContext } from "./context.ts"
 import type { Closable } from "./run-until-stopped.ts"
 
+/** The wish, by SIGHUP, that configuration is read anew. Closing it is idempotent. */
+export interface Reloads extends Closable {
+  /** Called at every wish from now on, and at once when there was one before. */
+  follow(listener: () => void): void
+}
+
+/** Hears SIGHUP from now on, so that one that comes while a process still starts does not end it. */
+export function hearReloads(context: CliContext): Reloads {
+  let early = false
+  let heard = (): void => void (early = true)
+  const release = context.onReloadSignal(() => heard())
+  return {
+    follow(listener) {
+      heard = listener
+      if (early) listener()
+      early = false
+    },
+    async close() {
+      release()
+    },
+  }
+}
+
 export interface FollowConfigurationOptions {
   file: string
+  reloads: Reloads
   /** What the process was started with. */
   before: LoadedConfig
   log: Pick<Logger, "info" | "warn" | "error">
@@ -20,7 +44,7 @@ export interface FollowConfigurationOptions {
  * it, and what was read before stays in use.
  */
 export async function followConfiguration(context: CliContext, options: FollowConfigurationOptions): Promise<Closable> {
-  const { file, log, apply, onSignal } = options
+  const { file, reloads, log, apply, onSignal } = options
   const { watchFiles } = await import("@meshwork/gateway-server")
   let applied = contentOf(options.before)
   const read = async (always: boolean): Promise<void> => {
@@ -37,7 +61,7 @@ export async function followConfiguration(context: CliContext, options: FollowCo
   }
   let last: Promise<void> = Promise.resolve()
   const queue = (always: boolean): Promise<void> => (last = last.then(() => read(always)))
-  const release = context.onReloadSignal(() => {
+  reloads.follow(() => {
     log.info("SIGHUP: the configuration is read anew")
     onSignal?.()
     void queue(true)
@@ -45,7 +69,7 @@ export async function followConfiguration(context: CliContext, options: FollowCo
   const watch = watchFiles({ paths: () => [file], clock: context.clock, onChange: () => queue(false) })
   return {
     async close() {
-      release()
+      await reloads.close()
       await watch.close()
       await last
     },

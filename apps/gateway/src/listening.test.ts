@@ -90,14 +90,17 @@ it("another process at the same address is looked at anew, and who is gone no mo
 
 it("who cannot be judged within ten seconds is used all the same", async () => {
   const clock = new ManualClock()
+  const timer = vi.spyOn(clock, "timer")
   const { port, accepted } = await accepting((socket) => void socket.destroy())
   const { listening, changed } = follow(clock)
   listening.sync([{ identity: "one", host, port }])
-  await expect.poll(accepted, poll).toBe(1)
+  // It has seen that it was hung up on when it waits for its next try.
+  const waits = () => expect.poll(() => timer.mock.lastCall?.[0], poll).toBe(100)
+  await waits()
   for (let tries = 1; tries < 5; tries++) {
-    await new Promise((resolve) => setTimeout(resolve, 50))
+    expect(accepted()).toBe(tries)
     await clock.advance(100)
-    await expect.poll(accepted, poll).toBe(tries + 1)
+    await waits()
   }
   expect(listening.has("one")).toBe(false)
   await clock.advance(10_000)
@@ -106,16 +109,18 @@ it("who cannot be judged within ten seconds is used all the same", async () => {
 })
 
 it("a hundred at once are tried thirty-two at a time", async () => {
-  let open = 0
-  let most = 0
-  const { port } = await accepting((socket) => {
-    most = Math.max(most, ++open)
-    socket.on("close", () => open--)
-  })
-  const { listening } = follow()
+  const clock = new ManualClock()
+  const timer = vi.spyOn(clock, "timer")
+  const { port, accepted } = await accepting(() => {})
+  const { listening } = follow(clock)
   const all = Array.from({ length: 100 }, (_, n) => ({ identity: `${n}`, host, port }))
   listening.sync(all)
-  await expect.poll(() => all.every(({ identity }) => listening.has(identity)), poll).toBe(true)
-  // The server hears of the end of a connection a little later than whoever ended it.
-  expect(most).toBeLessThan(48)
+  // Each is watched for 60 ms from when it is connected.
+  const connected = () => timer.mock.calls.filter(([ms]) => ms === 60).length
+  for (const tried of [32, 64, 96, 100]) {
+    await expect.poll(() => [connected(), accepted()], poll).toEqual([tried, tried])
+    expect(all.filter(({ identity }) => listening.has(identity))).toHaveLength(tried === 100 ? 96 : tried - 32)
+    await clock.advance(60)
+  }
+  expect(all.every(({ identity }) => listening.has(identity))).toBe(true)
 })

@@ -1,16 +1,19 @@
 import { mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { systemClock } from "@meshwork/contract"
+import { type Clock, systemClock } from "@meshwork/contract"
+import { ManualClock } from "@meshwork/contract/testing"
 import { expect, it, onTestFinished } from "vitest"
 import { watchFiles } from "./watched-files.ts"
 
-function watched(...names: string[]) {
+const watched = (...names: string[]) => watchedBy(systemClock, ...names)
+
+function watchedBy(clock: Clock, ...names: string[]) {
   const folder = mkdtempSync(join(tmpdir(), "meshwork-watch-"))
   const path = (name: string): string => join(folder, name)
   for (const name of names) writeFileSync(path(name), "one")
   let changes = 0
-  const watch = watchFiles({ paths: () => names.map(path), clock: systemClock, onChange: () => void changes++ })
+  const watch = watchFiles({ paths: () => names.map(path), clock, onChange: () => void changes++ })
   onTestFinished(async () => {
     await watch.close()
     rmSync(folder, { recursive: true })
@@ -38,16 +41,22 @@ it("tells of a file that is written to, replaced, removed and made again, once e
 })
 
 it("waits until nobody writes any more, and tells of files that change together once", async () => {
-  const { path, changes } = watched("cert", "key")
-  await pause(300)
-  const begin = performance.now()
-  for (let turn = 0; performance.now() - begin < 1200; turn++) {
-    writeFileSync(path(turn % 2 === 0 ? "cert" : "key"), `text ${turn}`)
-    await pause(40)
+  const clock = new ManualClock()
+  const { path, changes } = watchedBy(clock, "cert", "key")
+  const look = async (): Promise<void> => {
+    await expect.poll(() => clock.pendingTimers, { interval: 2 }).toBe(1)
+    await clock.advance(250)
+    await expect.poll(() => clock.pendingTimers, { interval: 2 }).toBe(1)
   }
+  for (let turn = 0; turn < 20; turn++) {
+    await look()
+    writeFileSync(path(turn % 2 === 0 ? "cert" : "key"), "text".repeat(turn + 2))
+  }
+  await look()
   expect(changes()).toBe(0)
-  await expect.poll(changes).toBe(1)
-  await pause(600)
+  await look()
+  expect(changes()).toBe(1)
+  for (let turn = 0; turn < 3; turn++) await look()
   expect(changes()).toBe(1)
 })
 

@@ -157,26 +157,31 @@ it("an answer too late is 504, one later than the caller's own limit 408", async
 })
 
 it("aborts the backend's work when the caller goes away", async () => {
+  let reached = 0
   let closed = 0
-  const { port } = await backend((_request, response) => response.on("close", () => closed++))
+  const { port } = await backend((_request, response) => {
+    reached++
+    response.on("close", () => closed++)
+  })
   const { url, made } = await gateway([port])
   const controller = new AbortController()
   const call = fetch(url, { signal: controller.signal })
-  await eventually(() => expect(made.inFlight).toBe(1))
-  await new Promise((resolve) => setTimeout(resolve, 30))
+  await eventually(() => expect([reached, made.inFlight]).toEqual([1, 1]))
   controller.abort()
   await expect(call).rejects.toThrow()
   await eventually(() => expect([closed, made.inFlight]).toEqual([1, 0]))
 })
 
 it("never completes an answer that the backend broke off", async () => {
+  let breakOff: (() => void) | undefined
   const { port } = await backend((_request, response) => {
     response.writeHead(200, { "content-length": "100" }).write("half")
-    setTimeout(() => response.destroy(), 20)
+    breakOff = () => response.destroy()
   })
   const { url } = await gateway([port])
   const response = await fetch(url)
   expect(response.status).toBe(200)
+  breakOff?.()
   await expect(response.text()).rejects.toThrow()
 })
 
@@ -348,16 +353,16 @@ it("a taken port is named with the option", async () => {
 })
 
 it("finishes what is in flight when it closes, and says that the connection ends", async () => {
-  let release: () => void = () => {}
+  let release: (() => void) | undefined
   const { port } = await backend((_request, response) => {
     release = () => response.end("done")
   })
   const { url, made } = await gateway([port])
   const call = fetch(url)
-  await eventually(() => expect(made.inFlight).toBe(1))
-  await new Promise((resolve) => setTimeout(resolve, 30))
+  await eventually(() => expect(release).toBeDefined())
+  expect(made.inFlight).toBe(1)
   const closed = made.close()
-  release()
+  release?.()
   expect(await (await call).text()).toBe("done")
   await closed
   await expect(fetch(url)).rejects.toThrow("fetch failed")

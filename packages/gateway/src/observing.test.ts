@@ -71,11 +71,16 @@ it("passes traceparent and tracestate on as they are, and makes none up", async 
 it("says in Server-Timing where the time went, where it is asked to, beside what the backend says", async () => {
   const backend = await httpBackend((_request, response) => setTimeout(() => response.writeHead(200, { "Server-Timing": "db;dur=1" }).end(), 40))
   const asked = await startEdge([backend], { serverTiming: true }, { path: "/a" })
-  const answer = await say(asked.port, "GET /a HTTP/1.1")
-  expect(answer).toContain("Server-Timing: db;dur=1\r\n")
-  const [, own = "", upstream = ""] = /^server-timing: gateway;dur=([\d.]+), upstream;dur=([\d.]+)\r$/m.exec(answer) ?? []
-  expect(Number(upstream)).toBeGreaterThanOrEqual(35)
-  expect(Number(own)).toBeLessThan(35)
+  const times: number[] = []
+  for (let call = 0; call < 5; call++) {
+    const answer = await say(asked.port, "GET /a HTTP/1.1")
+    expect(answer).toContain("Server-Timing: db;dur=1\r\n")
+    const [, own = "", upstream = ""] = /^server-timing: gateway;dur=([\d.]+), upstream;dur=([\d.]+)\r$/m.exec(answer) ?? []
+    expect(Number(upstream)).toBeGreaterThanOrEqual(35)
+    times.push(Number(own))
+  }
+  // A busy machine makes some of them long; the backend's time, were it in them, all.
+  expect(Math.min(...times)).toBeLessThan(35)
   const { port } = await startEdge([backend], {}, { path: "/a" })
   expect(await say(port, "GET /a HTTP/1.1")).not.toContain("gateway;dur")
 })

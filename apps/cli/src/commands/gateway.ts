@@ -1,7 +1,7 @@
 import type { LoadedConfig } from "@meshwork/config"
 import { command, type CommandDefinition } from "../command.ts"
 import { accessTokens, readConfiguration } from "../configuration.ts"
-import { followConfiguration } from "../follow-configuration.ts"
+import { followConfiguration, hearReloads } from "../follow-configuration.ts"
 import { createLog } from "../log.ts"
 import { configOption, dockerOption, dockerSetting, parseUrls, portOption, textOption } from "../options.ts"
 import { runUntilStopped } from "../run-until-stopped.ts"
@@ -40,12 +40,14 @@ export const gatewayCommand: CommandDefinition = command<GatewayOptions>({
     }
     const { runGateway } = await import("@meshwork/gateway-server")
     return runUntilStopped(context, async (running) => {
+      const reloads = file === undefined ? undefined : hearReloads(context)
+      if (reloads !== undefined) running(reloads)
       const log = await createLog(context, "gateway")
       const gateway = await runGateway({ ...withOptions(config), env: context.env, log, ...(token === undefined ? {} : { token }) })
       running(gateway)
-      if (file === undefined) return
+      if (file === undefined || reloads === undefined) return
       const apply = (next: LoadedConfig): Promise<void> => gateway.reload(withOptions(next))
-      running(await followConfiguration(context, { file, before: config, log, apply, onSignal: () => gateway.reopenLogs() }))
+      running(await followConfiguration(context, { file, reloads, before: config, log, apply, onSignal: () => gateway.reopenLogs() }))
     })
   },
 })

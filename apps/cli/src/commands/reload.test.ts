@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
 import { createServer } from "node:http"
 import type { AddressInfo } from "node:net"
 import { tmpdir } from "node:os"
@@ -113,10 +113,40 @@ it("reads the file anew at SIGHUP, tells what takes a restart, and opens the acc
   mesh.child.kill("SIGHUP")
   await answers(`${mesh.url}/b`, "200 a /b")
   await until(
-    () => readFileSync(log, "utf8").includes('"path":"/b"') && mesh.output.stderr.includes("gateway.maxConnections counts after a restart only"),
-    () => `${readFileSync(log, "utf8")}\n${mesh.output.stderr}`,
+    () =>
+      existsSync(log) &&
+      readFileSync(log, "utf8").includes('"path":"/b"') &&
+      mesh.output.stderr.includes("gateway.maxConnections counts after a restart only"),
+    () => `${existsSync(log) ? readFileSync(log, "utf8") : "no log"}\n${mesh.output.stderr}`,
   )
   expect(readFileSync(`${log}.1`, "utf8")).not.toContain("secret")
+  mesh.child.kill("SIGTERM")
+  expect(await mesh.ended).toBe(0)
+})
+
+it.skipIf(process.platform !== "linux")("SIGHUP while it starts is obeyed once it runs, and does not end it", async () => {
+  const path = join(folder, "meshwork.yaml")
+  const a = await backend("a")
+  writeFileSync(path, config({ a }, { "/a": "a" }))
+  // The start waits for two seconds for a Docker that says nothing.
+  const silent = createServer(() => {})
+  await new Promise<void>((resolve) => silent.listen(0, "127.0.0.1", resolve))
+  onTestFinished(() => {
+    silent.closeAllConnections()
+    silent.close()
+  })
+  const docker = { DOCKER_HOST: `tcp://127.0.0.1:${(silent.address() as AddressInfo).port}` }
+  const mesh = spawnMeshwork(["gateway", "-c", path, "--docker"], docker, folder)
+  // The lowest bit of the signals it catches.
+  const catches = (): boolean => /^SigCgt:.*[13579bdf]$/m.test(readFileSync(`/proc/${mesh.child.pid}/status`, "utf8"))
+  while (!catches()) await new Promise((resolve) => setTimeout(resolve, 1))
+  expect(mesh.output.stderr).not.toContain("listens")
+  mesh.child.kill("SIGHUP")
+  await until(
+    () => mesh.output.stderr.includes("SIGHUP: the configuration is read anew"),
+    () => mesh.output.stderr,
+  )
+  expect(await get(`${/"url":"([^"]+)"/.exec(mesh.output.stderr)?.[1]}/a`)).toBe("200 a /a")
   mesh.child.kill("SIGTERM")
   expect(await mesh.ended).toBe(0)
 })

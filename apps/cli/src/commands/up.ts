@@ -3,7 +3,7 @@ import { MeshError } from "@meshwork/contract"
 import { command, type CommandDefinition } from "../command.ts"
 import { accessTokens, readConfiguration } from "../configuration.ts"
 import type { CliContext } from "../context.ts"
-import { followConfiguration } from "../follow-configuration.ts"
+import { followConfiguration, hearReloads } from "../follow-configuration.ts"
 import { createLog } from "../log.ts"
 import { advertiseHostOption, configOption, dockerOption, dockerSetting, portOption, textOption } from "../options.ts"
 import { type Closable, runUntilStopped } from "../run-until-stopped.ts"
@@ -50,6 +50,8 @@ const serverpyKeys = { discovery: "meta-info.discovery_server_port", gateway: "m
 
 /** Discovery first, then the gateway, which talks to it over loopback HTTP like everyone else. */
 async function start(context: CliContext, config: LoadedConfig, options: UpOptions, running: (part: Closable) => void): Promise<void> {
+  const reloads = hearReloads(context)
+  running(reloads)
   const { storage = config.discovery.storage, discoveryPort = config.discovery.port, tokenFile } = options
   const { host: gatewayHost, port = config.gateway.port, adminPort = config.gateway.adminPort } = options
   const { host, insecure } = config.discovery
@@ -116,7 +118,7 @@ async function start(context: CliContext, config: LoadedConfig, options: UpOptio
       await gateway.reload(withOptions(next))
       if (JSON.stringify(next.discovery) !== JSON.stringify(config.discovery)) log.warn("what the file says of discovery counts after a restart only")
     }
-    running(await followConfiguration(context, { file: options.config, before: config, log, apply, onSignal: () => gateway.reopenLogs() }))
+    running(await followConfiguration(context, { file: options.config, reloads, before: config, log, apply, onSignal: () => gateway.reopenLogs() }))
     context.stderr.write(summary(config, gateway, own, storage))
   } catch (error) {
     throw takenPort(error, choices)

@@ -1,6 +1,6 @@
 import { once } from "node:events"
 import type { AddressInfo } from "node:net"
-import { createServer, request, type Server } from "node:http"
+import { createServer, type IncomingMessage, request, type Server, type ServerResponse } from "node:http"
 import { DeleteTableCommand } from "@aws-sdk/client-dynamodb"
 import { sleep, systemClock, systemRandom } from "@meshwork/contract"
 import dynalite from "dynalite"
@@ -23,6 +23,7 @@ export interface DynaliteServer {
 /** Starts dynalite and makes a table in it. */
 export async function startDynalite(name: string): Promise<DynaliteServer> {
   const server = dynalite({ createTableMs: 0, deleteTableMs: 0, updateTableMs: 0 })
+  const finishRequests = underWay(server)
   const url = await listening(server)
   const table = new Table({ table: name, endpoint: url, clock: systemClock, random: systemRandom })
   await createTable(table, systemClock)
@@ -48,6 +49,7 @@ export async function startDynalite(name: string): Promise<DynaliteServer> {
     },
     close: async () => {
       table.close()
+      await finishRequests()
       server.closeAllConnections()
       await new Promise((resolve) => server.close(resolve))
     },
@@ -100,6 +102,28 @@ export async function wayTo(target: string): Promise<CutWay> {
       proxy.closeAllConnections()
       await new Promise((resolve) => proxy.close(resolve))
     },
+  }
+}
+
+/** Takes no more requests once it is called, and waits for those that came as a whole: dynalite throws when its database is closed meanwhile. */
+function underWay(server: Server): () => Promise<void> {
+  const handlers = server.listeners("request") as ((incoming: IncomingMessage, answer: ServerResponse) => void)[]
+  const open = new Set<ServerResponse>()
+  let over = false
+  server.removeAllListeners("request")
+  server.on("request", (incoming, answer) => {
+    if (over) return incoming.socket.destroy()
+    const end = answer.end.bind(answer) as (...args: unknown[]) => ServerResponse
+    answer.end = (...args: unknown[]) => {
+      open.delete(answer)
+      return end(...args)
+    }
+    incoming.on("end", () => open.add(answer))
+    for (const handle of handlers) handle(incoming, answer)
+  })
+  return async () => {
+    over = true
+    for (const limit = systemClock.monotonic() + 10_000; open.size > 0 && systemClock.monotonic() < limit; ) await sleep(systemClock, 5)
   }
 }
 
