@@ -78,7 +78,12 @@ export async function openAccessLog(target: true | string, { clock, log }: Acces
     close() {
       closing ??= new Promise((resolve) => {
         // A disk that is full, a reader that is stuck: the end of the process is worth more than the last lines.
-        const patience = clock.timer(closeMs, resolve)
+        const patience = clock.timer(closeMs, () => {
+          told = true
+          // What still waits would be tried for ever at the end of the process.
+          destination.destroy()
+          resolve()
+        })
         const done = (): void => {
           patience.cancel()
           resolve()

@@ -107,3 +107,23 @@ it("goes by the authorities of a file, and by others once it has changed", async
   const own = await running({ services, routes: [route], gateway: { upstreamTls: { services: { a: { insecure: true } } } } })
   expect((await fetch(own.url)).status).toBe(200)
 })
+
+it("judges by the same authorities and names when it asks for the health of instances", async () => {
+  const path = folderOf("one", "two")
+  const port = await backend({ cert: readFileSync(path("one.pem"), "utf8"), key: readFileSync(path("one.key"), "utf8") })
+  const check = { method: "http" as const, path: "/", frequencySeconds: 1, timeoutSeconds: 1, retries: 0 }
+  const services = { a: { instances: [{ id: "a", host: "127.0.0.1", port, scheme: "https" as const, check }] } }
+  const health = async (upstreamTls: NonNullable<MeshConfigInput["gateway"]>["upstreamTls"]): Promise<() => Promise<string>> => {
+    const { adminUrl } = await running({ services, routes: [route], gateway: { upstreamTls } })
+    return async () => (await fetch(`${adminUrl}/explain?path=/`)).text()
+  }
+  copyFileSync(path("two.pem"), path("ca.pem"))
+  const changing = await health({ ca: path("ca.pem") })
+  await expect.poll(changing, { timeout: 5000 }).toContain("no secure connection")
+  copyFileSync(path("one.pem"), path("ca.pem"))
+  await expect.poll(changing, { timeout: 5000 }).toContain("answered 200")
+  const elsewhere = await health({ ca: path("one.pem"), services: { a: { serverName: "elsewhere.test" } } })
+  await expect.poll(elsewhere, { timeout: 5000 }).toContain("ERR_TLS_CERT_ALTNAME_INVALID")
+  const any = await health({ services: { a: { insecure: true } } })
+  await expect.poll(any, { timeout: 5000 }).toContain("answered 200")
+})

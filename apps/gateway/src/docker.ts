@@ -1,7 +1,7 @@
 import type { MeshConfig } from "@meshwork/config"
 import { type Clock, type InstanceSource, MeshError, type Random, type ServiceSnapshot } from "@meshwork/contract"
 import type { DockerRoute, DockerSource } from "@meshwork/source-docker"
-import { createProbedSource } from "./probed-source.ts"
+import { createProbedSource, type ProbedSourceOptions } from "./probed-source.ts"
 
 export interface DockerOptions {
   config: MeshConfig
@@ -11,6 +11,8 @@ export interface DockerOptions {
   clock: Clock
   random: Random
   log: (level: "info" | "warn", message: string) => void
+  /** How the certificates of https instances are judged. */
+  tls?: ProbedSourceOptions["tls"]
 }
 
 /** The containers of a Docker engine, for a gateway: probed where they declare a check. */
@@ -30,7 +32,7 @@ export interface Docker {
 
 /** Opens the contact to Docker where the configuration needs it; undefined where it does not. Rejects with `invalid_config`. */
 export async function openDocker(options: DockerOptions): Promise<Docker | undefined> {
-  const { config, env, clock, random, log } = options
+  const { config, env, clock, random, log, tls } = options
   const { docker } = config.gateway
   const backends = Object.keys(config.backends).length
   if (docker === false && backends === 0) return undefined
@@ -49,7 +51,7 @@ export async function openDocker(options: DockerOptions): Promise<Docker | undef
     random,
     log,
   })
-  const probed = createProbedSource({ source, clock, random, log })
+  const probed = createProbedSource({ source, clock, random, log, tls })
   return {
     source: probed,
     native,

@@ -67,7 +67,7 @@ export async function runGateway(options: RunGatewayOptions): Promise<RunningGat
   const judges = new UpstreamJudges(upstreamTls)
   const access: AccessLog | undefined =
     options.gateway.accessLog === false ? undefined : await openAccessLog(options.gateway.accessLog, { clock, log })
-  const services = await openServices({ config: options, registered, ...paths, env, clock, random, log })
+  const services = await openServices({ config: options, registered, ...paths, env, clock, random, log, tls: (service) => judges.of(service) })
   const gateway = createGateway({
     routes: routesOf(options),
     pool: (route) => services.pool(route),

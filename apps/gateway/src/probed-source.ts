@@ -1,12 +1,14 @@
 import type { Clock, Instance, InstanceSource, Random, ServiceSnapshot } from "@meshwork/contract"
 import { Listening } from "./listening.ts"
-import { createPoller, targetsOf, type Verdict, withVerdict } from "@meshwork/health-poller"
+import { createPoller, type PollerOptions, targetsOf, type Verdict, withVerdict } from "@meshwork/health-poller"
 
 export interface ProbedSourceOptions {
   source: InstanceSource
   clock: Clock
   random: Random
   log: (level: "info" | "warn", message: string) => void
+  /** How the certificates of https instances are judged. */
+  tls?: PollerOptions["tls"]
 }
 
 /** A source whose instances are probed here where they declare a check, for those that no registry polls. */
@@ -35,11 +37,11 @@ class PolledInstances implements ProbedSource {
   readonly #listening: Listening
 
   constructor(options: ProbedSourceOptions) {
-    const { source, clock, random } = options
+    const { source, clock, random, tls } = options
     this.name = source.name
     this.#options = options
     this.#listening = new Listening(clock, () => this.#wakeAll())
-    this.#poller = createPoller({ clock, random, userAgent: "meshwork-gateway", onVerdict: (verdict) => this.#conclude(verdict) })
+    this.#poller = createPoller({ clock, random, tls, userAgent: "meshwork-gateway", onVerdict: (verdict) => this.#conclude(verdict) })
   }
 
   async *watch(service: string, signal: AbortSignal): AsyncGenerator<ServiceSnapshot> {

@@ -6,7 +6,7 @@ import { type Docker, openDocker } from "./docker.ts"
 import { withFallback } from "./fallback-source.ts"
 import { mergeSources } from "./merged-source.ts"
 import { keepSnapshotFile, readSnapshotFile, type SnapshotFile } from "./snapshot-file.ts"
-import { createStaticServices, type StaticServices } from "./static-services.ts"
+import { createStaticServices, type StaticServices, type StaticServicesOptions } from "./static-services.ts"
 
 /** How long the file's instances wait for discovery servers that should know them, ms. */
 const registeredPatienceMs = 3000
@@ -25,6 +25,8 @@ export interface ServicesOptions {
   clock: Clock
   random: Random
   log: (level: "info" | "warn", message: string) => void
+  /** How the certificates of https instances are judged by the probes made here. */
+  tls?: StaticServicesOptions["tls"]
 }
 
 /** Where the gateway learns of instances, and the pools over it: one per service and way of choosing. */
@@ -47,9 +49,9 @@ export interface Services {
 
 /** Composes the sources of a configuration: discovery servers where they are named, the file's instances as fallback or alone. */
 export async function openServices(options: ServicesOptions): Promise<Services> {
-  const { clock, random, log } = options
+  const { clock, random, log, tls } = options
   let { config } = options
-  const statics = createStaticServices({ services: staticInstances(config, clock.now()), clock, random, log })
+  const statics = createStaticServices({ services: staticInstances(config, clock.now()), clock, random, log, tls })
   const sources: Sources = { statics, docker: undefined, discovery: undefined, patience: undefined }
   const memories: SnapshotFile[] = []
   const pools = new Map<string, Pool>()

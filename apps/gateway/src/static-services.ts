@@ -1,6 +1,6 @@
 import { createStaticSource, type StaticSource } from "@meshwork/client-sdk/pool"
 import type { Clock, Instance, Random } from "@meshwork/contract"
-import { createPoller, targetsOf, type Verdict, withVerdict } from "@meshwork/health-poller"
+import { createPoller, type PollerOptions, targetsOf, type Verdict, withVerdict } from "@meshwork/health-poller"
 
 export interface StaticServicesOptions {
   /** Instances by service, as the configuration names them. */
@@ -8,6 +8,8 @@ export interface StaticServicesOptions {
   clock: Clock
   random: Random
   log: (level: "info" | "warn", message: string) => void
+  /** How the certificates of https instances are judged. */
+  tls?: PollerOptions["tls"]
 }
 
 /** The services of the configuration file, probed by the gateway itself as long as nobody else answers for them. */
@@ -23,7 +25,7 @@ export interface StaticServices {
 
 /** Makes the static services known at once; those that declare a check serve from their first successful probe on. */
 export function createStaticServices(options: StaticServicesOptions): StaticServices {
-  const { clock, random, log } = options
+  const { clock, random, log, tls } = options
   const services = new Map<string, Map<string, Instance>>()
   const polled = new Set<string>()
   const source = createStaticSource("configuration")
@@ -32,6 +34,7 @@ export function createStaticServices(options: StaticServicesOptions): StaticServ
     random,
     userAgent: "meshwork-gateway",
     onVerdict: conclude,
+    tls,
     onTrouble: ({ present, message }) => log(present ? "warn" : "info", message),
   })
 

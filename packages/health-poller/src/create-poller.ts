@@ -53,7 +53,7 @@ class HealthPoller implements Poller {
     this.#clock = clock
     this.#random = options.random
     this.#onVerdict = options.onVerdict
-    this.#probe = options.probe ?? createProbe({ clock, userAgent })
+    this.#probe = options.probe ?? createProbe({ clock, userAgent, tls: options.tls })
     this.#store = new PacketStore(historyBytes)
     this.#parted = new PartedEntries((entry) => entry.history.clear())
     this.#troubles = new Troubles(options.onTrouble)

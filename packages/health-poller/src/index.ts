@@ -1,6 +1,6 @@
 export { createPoller } from "./create-poller.ts"
 export type { Poller, PollerOptions, PollerStatistics, PollState, PollTarget, Trouble, Verdict } from "./poller.ts"
 export { createProbe } from "./probe.ts"
-export type { Probe, ProbeOptions, ProbeOutcome, ProbeResult, ProbeTarget } from "./probe.ts"
+export type { Probe, ProbeOptions, ProbeOutcome, ProbeResult, ProbeTarget, ProbeTls } from "./probe.ts"
 export { targetsOf, withVerdict } from "./static-targets.ts"
 export type { Packet } from "./packet-ring.ts"

@@ -1,6 +1,6 @@
 import type { Check, Clock, Health, Instance, InstanceKey, Probing, Random } from "@meshwork/contract"
 import type { Packet } from "./packet-ring.ts"
-import type { Probe, ProbeOutcome } from "./probe.ts"
+import type { Probe, ProbeOptions, ProbeOutcome } from "./probe.ts"
 
 /** What is probed: an instance with a declared check. */
 export type PollTarget = Pick<Instance, "service" | "id" | "host" | "port" | "scheme" | "boot"> & {
@@ -32,6 +32,8 @@ export interface PollerOptions {
   lingering?: number
   /** User-Agent of HTTP probes. Default `meshwork-health`. */
   userAgent?: string
+  /** How HTTP probes judge certificates. Default: as Node does it, for the host of the instance. */
+  tls?: ProbeOptions["tls"]
   /** How one probe is made. Default: HTTP GET, TCP connect or ICMP echo, by the target's check. */
   probe?: Probe
   /** Memory for the packet histories of all targets together, bytes; the oldest packets go first. Default 256 MiB. */

@@ -25,7 +25,17 @@ export interface ProbeResult {
 }
 
 /** Where a probe goes. */
-export type ProbeTarget = Pick<PollTarget, "host" | "port" | "scheme" | "check">
+export type ProbeTarget = Pick<PollTarget, "host" | "port" | "scheme" | "check"> & Partial<Pick<PollTarget, "service">>
+
+/** How the certificates of a service's https instances are judged; the `insecure` of a check counts as well. */
+export interface ProbeTls {
+  /** PEM of the authorities to believe, in place of those that Node brings. */
+  ca?: string | undefined
+  /** Name a certificate must be for, also sent as SNI; default the host of the instance. */
+  serverName?: string | undefined
+  /** Accepts any certificate; default false. */
+  insecure?: boolean | undefined
+}
 
 /** What probes need of their process. */
 export interface ProbeOptions {
@@ -34,6 +44,8 @@ export interface ProbeOptions {
   userAgent: string
   /** Resolves the names of hosts. */
   lookup: Lookup
+  /** Asked at each probe over https; undefined means the authorities that Node brings, and the host of the instance. */
+  tls?: ((service: string) => ProbeTls | undefined) | undefined
 }
 
 /** Makes one probe within the target's own time limit; ends early when `signal` aborts. Never rejects. */

@@ -73,17 +73,20 @@ class HttpProbe implements Dispatcher.DispatchHandler {
   }
 
   #connect(callback: buildConnector.Callback): void {
-    const { scheme, host, port, check } = this.#target
+    const { scheme, host, port, check, service } = this.#target
     const lookup: LookupFunction = (...question) => (this.#takeBack = this.#options.lookup(...question))
     const secure = scheme === "https"
+    const { ca, serverName, insecure } = (secure && service !== undefined ? this.#options.tls?.(service) : undefined) ?? {}
+    const servername = serverName ?? (isIP(host) ? undefined : host)
     const socket = secure
       ? connectTls({
           host,
           port,
           lookup,
           ALPNProtocols: ["http/1.1"],
-          rejectUnauthorized: check.insecure !== true,
-          ...(isIP(host) ? {} : { servername: host }),
+          rejectUnauthorized: check.insecure !== true && insecure !== true,
+          ...(ca === undefined ? {} : { ca }),
+          ...(servername === undefined ? {} : { servername }),
         })
       : connectTcp({ host, port, lookup })
     this.#socket = socket
