@@ -11,7 +11,7 @@ export function readmeExamples(text) {
 
 /** The same example on other ports than those a reader would use; each of `ports` is used once. */
 export function onPorts({ code, prints }, ports) {
-  const found = [...new Set([...code.matchAll(/\b(?:port: |listen\(|127\.0\.0\.1(?::|%3A))(8\d{3}|3000)\b/g)].map(([, port]) => port))]
+  const found = [...new Set([...code.matchAll(/(?:\b(?:port: |listen\(|127\.0\.0\.1(?::|%3A))|Port: )(8\d{3}|3000)\b/g)].map(([, port]) => port))]
   const replaced = (text) => found.reduce((changed, port, index) => changed.replaceAll(port, String(ports[index])), text)
   return { code: replaced(code), prints: prints.map(replaced) }
 }

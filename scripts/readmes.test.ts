@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process"
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
-import { createServer, type AddressInfo } from "node:net"
+import { connect, createServer, type AddressInfo } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { expect, it, onTestFinished } from "vitest"
@@ -27,7 +27,8 @@ it.each(runnable)("example $number of $name runs and prints what it promises", a
   onTestFinished(() => rmSync(project, { recursive: true, force: true }))
   mkdirSync(join(project, "node_modules/@meshwork"), { recursive: true })
   for (const { room, name } of packages) symlinkSync(room, join(project, "node_modules", name))
-  const { code, prints } = onPorts(example, await freePorts(4))
+  const ports = await freePorts(4)
+  const { code, prints } = onPorts(example, ports)
   writeFileSync(join(project, "example.mjs"), code)
   const child = spawn(process.execPath, ["example.mjs"], { cwd: project, env: { ...process.env, DOCKER_HOST: "unix:///nowhere/docker.sock" } })
   onTestFinished(() => void child.kill("SIGKILL"))
@@ -36,9 +37,15 @@ it.each(runnable)("example $number of $name runs and prints what it promises", a
   child.stdout.on("data", (chunk) => (stdout += String(chunk)))
   child.stderr.on("data", (chunk) => (stderr += String(chunk)))
   // An example that serves goes on until it is asked to end.
-  const asked = prints.length > 0 ? undefined : setTimeout(() => child.kill("SIGTERM"), 4000)
-  const ending = await new Promise((resolve) => child.on("close", (status, signal) => resolve(status ?? signal)))
-  clearTimeout(asked)
+  const closed = new Promise((resolve) => child.on("close", (status, signal) => resolve(status ?? signal)))
+  if (prints.length === 0) {
+    const used = ports.filter((port) => code.includes(String(port)))
+    for (const limit = performance.now() + 15_000; used.length > 0 && performance.now() < limit && child.exitCode === null; await pause(50))
+      if ((await Promise.all(used.map(listens))).includes(true)) break
+    await Promise.race([closed, pause(4000)])
+    child.kill("SIGTERM")
+  }
+  const ending = await closed
   expect(stderr).not.toMatch(/Error|at file:/)
   expect(ending).toBe(0)
   if (prints.length > 0) expect(stdout.trimEnd().split("\n")).toEqual(prints)
@@ -55,6 +62,18 @@ it.each([...new Set(readmeCommands())])("`%s` of the command line's README is a 
 function readmeCommands(): string[] {
   const text = readmes.find(({ name }) => name === "@meshwork/cli")?.text ?? ""
   return [...text.matchAll(/^(meshwork (?:service )?[a-z]+)/gm)].map(([command]) => command)
+}
+
+const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
+
+function listens(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(port, "127.0.0.1", () => {
+      socket.destroy()
+      resolve(true)
+    })
+    socket.on("error", () => resolve(false))
+  })
 }
 
 async function freePorts(count: number): Promise<number[]> {
