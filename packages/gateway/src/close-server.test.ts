@@ -5,13 +5,13 @@ import { fakeInstance } from "@meshwork/client-sdk/testing"
 import { expect, it, onTestFinished } from "vitest"
 import { createGateway } from "./index.ts"
 
-async function edge() {
+async function edge(prefix = "/") {
   const server = createServer((request, response) => response.end(request.url))
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve))
   const source = createStaticSource("test")
   source.set("a", [fakeInstance("a", (server.address() as AddressInfo).port)], 0)
   const pool = createPool({ service: "a", source })
-  const gateway = createGateway({ routes: [{ match: "prefix", path: "/", service: "a" }], pool: () => pool })
+  const gateway = createGateway({ routes: [{ match: "prefix", path: prefix, service: "a" }], pool: () => pool })
   onTestFinished(async () => {
     await gateway.close({ graceMs: 0 })
     await pool.close()
@@ -27,10 +27,10 @@ async function caller(port: number) {
   let text = ""
   socket.on("data", (chunk) => (text += chunk.toString("latin1"))).on("error", () => {})
   const closed = new Promise<void>((resolve) => socket.once("close", () => resolve()))
-  const get = async (path: string): Promise<string> => {
+  const get = async (path: string, until = path): Promise<string> => {
     text = ""
     socket.write(`GET ${path} HTTP/1.1\r\nHost: a\r\n\r\n`)
-    await expect.poll(() => text).toContain(path)
+    await expect.poll(() => text).toContain(until)
     return text.toLowerCase()
   }
   return { get, closed }
@@ -48,6 +48,20 @@ it("a request on an idle connection is still answered when the gateway closes, a
   expect(answer).toMatch(/^http\/1\.1 200 /)
   expect(answer).toContain("connection: close")
   await Promise.all([closed, closing])
+})
+
+it("nobody is told to come on another connection while the port is still open", async () => {
+  const { gateway, port } = await edge("/a")
+  const { get, closed } = await caller(port)
+  let open: boolean | undefined
+  gateway.server.prependOnceListener("request", () => {
+    void gateway.close()
+    open = gateway.server.listening
+  })
+  // No route: answered within the turn of the loop in which closing began.
+  expect(await get("/b", " 404 ")).not.toContain("connection: close")
+  expect(open).toBe(true)
+  await closed
 })
 
 it("closing waits for idle connections only for a moment, and not at all where there are none", async () => {

@@ -230,7 +230,8 @@ class HttpGateway implements Gateway {
       },
       access: this.#options.access,
       serverTiming: settings.serverTiming ?? false,
-      closing: () => this.#closing !== undefined,
+      // Not before the port is closed: who is told that the connection ends comes on another one, and would be reset with what waits there.
+      closing: () => this.#closing !== undefined && !this.server.listening,
       malformed: (request) => !request.complete && this.#connections.isRefused(request.socket),
     }
   }
