@@ -23,7 +23,7 @@ it("a small answer behind hints that nobody reads goes out as soon as they are r
   const hint = `HTTP/1.1 103 Early Hints\r\nLink: <${"x".repeat(4000)}>\r\n\r\n`
   // More than what the sockets between them hold.
   const backend = await rawBackend(hint.repeat(3000), "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nlast")
-  const { port, entries } = await startEdge([backend], {}, { idleTimeoutMs: 3000 })
+  const { port, entries } = await startEdge([backend])
   const socket = connect(port, "127.0.0.1")
   onTestFinished(() => void socket.destroy())
   socket.pause()
@@ -39,7 +39,7 @@ it("a small answer behind hints that nobody reads goes out as soon as they are r
     socket.resume()
   })
   expect(tail).toMatch(/\r\n\r\nlast$/)
-  await expect.poll(() => entries.map(({ status }) => status)).toEqual([200])
+  await expect.poll(() => entries.map(({ status }) => status), { timeout: 5000 }).toEqual([200])
 })
 
 it("every byte of a small body arrives as it is", async () => {
