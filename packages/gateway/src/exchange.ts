@@ -77,6 +77,8 @@ export class Exchange implements AttemptListener {
     if (response.headersSent || request.httpVersion === "1.0") return
     // 100 is between the backend and us: the caller was told to go on long before.
     if (status === 100) return
+    // A caller that does not read must not make hints pile up here: nobody waits for one.
+    if (response.socket?.writableNeedDrain === true) return
     writeInformational(response, status, answerHead(headers, { trailers: false, length: false }).headers)
   }
 

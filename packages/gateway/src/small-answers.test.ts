@@ -19,7 +19,7 @@ async function rawBackend(...parts: (string | Buffer)[]): Promise<number> {
   return (server.address() as AddressInfo).port
 }
 
-it("a small answer behind hints that nobody reads goes out as soon as they are read", async () => {
+it("a small answer behind hints that nobody reads goes out as soon as they are read, and hints do not pile up", async () => {
   const hint = `HTTP/1.1 103 Early Hints\r\nLink: <${"x".repeat(4000)}>\r\n\r\n`
   // More than what the sockets between them hold.
   const backend = await rawBackend(hint.repeat(3000), "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nlast")
@@ -30,15 +30,18 @@ it("a small answer behind hints that nobody reads goes out as soon as they are r
   socket.write("GET / HTTP/1.1\r\nHost: e\r\n\r\n")
   await new Promise((resolve) => setTimeout(resolve, 500))
   let tail = ""
+  let size = 0
   await new Promise<void>((resolve) => {
     socket.on("error", () => {}).on("close", () => resolve())
     socket.on("data", (data) => {
+      size += data.length
       tail = (tail + data.toString("latin1")).slice(-100)
       if (tail.endsWith("\r\n\r\nlast")) resolve()
     })
     socket.resume()
   })
   expect(tail).toMatch(/\r\n\r\nlast$/)
+  expect(size).toBeLessThan(3000 * hint.length)
   await expect.poll(() => entries.map(({ status }) => status), { timeout: 5000 }).toEqual([200])
 })
 
