@@ -78,7 +78,7 @@ const fixtures: Readonly<Record<string, Fixture>> = {
 }
 
 const frequencySeconds = 0.3
-const check = checkSchema.parse({ method: "http", path: "/health", frequencySeconds, timeoutSeconds: 1.5 })
+const check = checkSchema.parse({ method: "http", path: "/health", frequencySeconds, timeoutSeconds: 2.5 })
 const targetOf = (service: string, id: string, port: number, scheme: "http" | "https" = "http"): PollTarget => {
   return { service, id, host: "127.0.0.1", port, scheme, check, health: { status: "unknown", since: 0, reason: "" } }
 }
@@ -94,7 +94,8 @@ beforeAll(async () => {
   poller = createPoller({ clock: systemClock, random: systemRandom, onVerdict: (verdict) => verdicts.set(verdict.id, verdict) })
   poller.sync(targets)
   const fewest = () => Math.min(...Object.keys(fixtures).map((id) => [...poller.history({ service: "odd", id })].length))
-  await vi.waitFor(() => expect(fewest()).toBeGreaterThanOrEqual(2), { timeout: 45_000 })
+  const alive = () => Math.min(...Array.from({ length: 100 }, (_, n) => [...poller.history({ service: "alive", id: `a${n}` })].length))
+  await vi.waitFor(() => expect([fewest() >= 2, alive() >= 5]).toEqual([true, true]), { timeout: 45_000 })
 })
 afterAll(async () => {
   await poller.close()
@@ -116,11 +117,11 @@ it("none of them delays the others, nor do hundreds that hang", () => {
   for (let n = 0; n < 100; n++) {
     const starts = [...poller.history({ service: "alive", id: `a${n}` })].map(({ startedAt }) => startedAt)
     const gaps = starts.slice(1).map((at, index) => at - (starts[index] ?? at))
-    expect(starts[0]).toBeLessThan(begin + 2000)
+    expect(starts[0]).toBeLessThan(begin + 5000)
     expect(starts.length).toBeGreaterThan(4)
     allGaps.push(...gaps)
   }
   // A moment in which this machine is busy stretches a few; slots that others hold would stretch them all.
   const sorted = allGaps.toSorted((a, b) => a - b)
-  expect(sorted[Math.floor(sorted.length * 0.75)]).toBeLessThan(frequencySeconds * 1000 + 500)
+  expect(sorted[Math.floor(sorted.length * 0.75)]).toBeLessThan(frequencySeconds * 1000 + 1000)
 })
