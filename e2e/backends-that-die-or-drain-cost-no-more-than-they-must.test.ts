@@ -23,7 +23,7 @@ routes: [{ pathPrefix: /, service: a }]`,
   )
   const program = meshwork("gateway", ["gateway", "-c", file], { cwd: folder })
   const url = `http://127.0.0.1:${port}`
-  await eventually("every backend answers", 15_000, async () => {
+  await eventually("every backend answers", 60_000, async () => {
     const answers = await Promise.all(Array.from({ length: 32 }, () => ask(url)))
     expect(new Set(answers.map(({ status, body }) => `${status} ${body}`)).size).toBe(backends.length)
   })
@@ -57,16 +57,29 @@ function ask(url: string, method = "GET"): Promise<Answer> {
 }
 
 /** Sends at a steady rate whatever comes back, every fourth one a POST, until stopped. */
-function steadily(url: string, perSecond: number): { sent: () => number; stop: () => Promise<Answer[]> } {
+function steadily(
+  url: string,
+  perSecond: number,
+): { sent: () => number; underWay: () => number; reused: () => number; stop: () => Promise<Answer[]> } {
   const answers: Promise<Answer>[] = []
+  let answered = 0
+  let reused = 0
+  const send = async (method: string): Promise<Answer> => {
+    const answer = await ask(url, method)
+    answered++
+    if (answer.reused && answer.status === 200) reused++
+    return answer
+  }
   const begin = performance.now()
   const timer = setInterval(() => {
     const due = ((performance.now() - begin) / 1000) * perSecond
-    while (answers.length < due) answers.push(ask(url, answers.length % 4 === 3 ? "POST" : "GET"))
+    while (answers.length < due) answers.push(send(answers.length % 4 === 3 ? "POST" : "GET"))
   }, 5)
   onTestFinished(() => clearInterval(timer))
   return {
     sent: () => answers.length,
+    underWay: () => answers.length - answered,
+    reused: () => reused,
     stop() {
       clearInterval(timer)
       return Promise.all(answers)
@@ -80,6 +93,7 @@ it("one of four killed at 2,000 requests per second: no GET fails, and no more P
   const { url } = await startGateway(ports)
   const load = steadily(url, 2000)
   await eventually("load", 20_000, () => expect(load.sent()).toBeGreaterThan(2000))
+  const underWay = load.underWay()
   killed?.kill("SIGKILL")
   await killed?.ended
   const atKill = load.sent()
@@ -88,7 +102,7 @@ it("one of four killed at 2,000 requests per second: no GET fails, and no more P
   const failed = answers.filter(({ status }) => status !== 200)
   expect(failed.filter(({ method }) => method === "GET")).toEqual([])
   // A quarter of the 2,000 goes there and each takes some 10 ms: 5 at once, and more where this machine is busy.
-  expect(failed.length).toBeLessThan(60)
+  expect(failed.length).toBeLessThan(60 + underWay)
   expect(new Set(answers.slice(-500).map(({ body }) => body)).size).toBe(3)
 })
 
@@ -169,7 +183,7 @@ it("a gateway that is stopped under load answers everything that comes on open c
   for (const port of ports) startBackend(port)
   const { url, program } = await startGateway(ports)
   const load = steadily(url, 500)
-  await eventually("load", 20_000, () => expect(load.sent()).toBeGreaterThan(500))
+  await eventually("load", 60_000, () => expect(Math.min(load.sent() - 300, load.reused())).toBeGreaterThan(200))
   program.kill("SIGTERM")
   expect(await program.ended).toBe(0)
   const answers = await load.stop()
