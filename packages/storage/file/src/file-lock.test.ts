@@ -20,7 +20,8 @@ afterEach(() => rmSync(folder, { recursive: true }))
 
 const program = `
   const { createFileStorage } = await import(${JSON.stringify(new URL("./index.ts", import.meta.url).href)})
-  const storage = createFileStorage({ path: process.argv[1] })
+  // Kept, as a server does: Node 26 ends a process whose open file nobody refers to any more.
+  const storage = (globalThis.storage = createFileStorage({ path: process.argv[1] }))
   await storage.open().then(() => console.log("opened"), (error) => console.log(error.code, error.message))
   setInterval(() => {}, 1000)
 `
