@@ -26,6 +26,9 @@ const jobs = [
   { name: "soak", script: "soak", args: ["60"], counts: fromExit },
 ]
 
+/** A job that hangs has failed: none takes half as long. */
+const longestMs = 25 * 60_000
+
 let passed = 0
 let failed = 0
 let skipped = 0
@@ -45,6 +48,8 @@ process.exitCode = failed === 0 && passed > 0 ? 0 : 1
 function npm(script, args, stdio) {
   return spawnSync("npm", ["run", "-s", script, "--", ...args], {
     stdio,
+    timeout: longestMs,
+    killSignal: "SIGKILL",
     encoding: "utf8",
     maxBuffer: 2 ** 28,
     env: { ...process.env, CI: "true", NO_COLOR: "1" },

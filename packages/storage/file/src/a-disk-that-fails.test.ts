@@ -117,7 +117,8 @@ it("a file and a folder that this user may not write are refused by name", async
   const asNobody = process.getuid?.() === 0 ? { uid: 65_534, gid: 65_534 } : {}
   const script = `
     const { createFileStorage } = await import(${JSON.stringify(new URL("./index.ts", import.meta.url).href)})
-    await createFileStorage({ path: process.argv[1] }).open().catch((error) => console.log(error.code, error.message))`
+    const storage = createFileStorage({ path: process.argv[1] })
+    await storage.open().then(() => storage.close(), (error) => console.log(error.code, error.message))`
   const attempt = async () => (await promisify(execFile)(process.execPath, ["--input-type=module", "-e", script, path], asNobody)).stdout
   const refusal = `invalid_config ${path} cannot be used: this user may not read and write it and its folder\n`
   chmodSync(path, 0o444)
