@@ -5,7 +5,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { setTimeout as realPause } from "node:timers/promises"
 import { ManualClock } from "@meshwork/contract/testing"
-import { afterEach, beforeEach, expect, it } from "vitest"
+import { afterEach, beforeEach, expect, it, onTestFinished } from "vitest"
 import { createFileStorage } from "./index.ts"
 import { ownMark } from "./process-mark.ts"
 
@@ -29,6 +29,7 @@ const words = ["--input-type=module", "-e", program]
 
 function opener() {
   const child = spawn(process.execPath, [...words, path], { stdio: ["ignore", "pipe", "inherit"] })
+  onTestFinished(() => void child.kill("SIGKILL"))
   const said = once(child.stdout, "data").then(([chunk]) => String(chunk).trim())
   const kill = async () => {
     const ended = once(child, "exit")
