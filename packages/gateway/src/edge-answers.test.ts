@@ -1,19 +1,9 @@
-import { createServer, type RequestListener } from "node:http"
 import { type AddressInfo, connect, createServer as createTcpServer } from "node:net"
 import { createPool, createStaticSource, roundRobin } from "@meshwork/client-sdk/pool"
 import { fakeInstance } from "@meshwork/client-sdk/testing"
 import { expect, it, onTestFinished } from "vitest"
 import { createGateway, type GatewaySettings } from "./index.ts"
-
-async function httpBackend(listener: RequestListener): Promise<number> {
-  const server = createServer(listener)
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve))
-  onTestFinished(() => {
-    server.closeAllConnections()
-    server.close()
-  })
-  return (server.address() as AddressInfo).port
-}
+import { httpBackend } from "./testing/edge.ts"
 
 /** A backend that answers every request with these bytes, and then cuts the connection where asked. */
 async function rawBackend(answer: string, cut = false): Promise<number> {

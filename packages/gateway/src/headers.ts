@@ -40,18 +40,13 @@ export function forwardHead(rawHeaders: readonly string[], peer: Peer, host: str
   for (let index = 0; index < rawHeaders.length; index += 2) {
     const name = rawHeaders[index] as string
     const value = rawHeaders[index + 1] as string
+    if (named?.has(name.toLowerCase())) continue
     const kind = headerKind(name)
-    if (kind !== "plain") {
-      if (named?.has(name.toLowerCase())) continue
-      if (kind === "via" || kind === "rewritten") {
-        if (kind === "rewritten" && !peer.trustedProxy) continue
-        if (seen === nothing) seen = { ...nothing }
-        note(seen, name.toLowerCase(), value)
-        continue
-      }
-      if (!passes(head, kind, value, peer)) continue
-    } else if (named?.has(name.toLowerCase())) continue
-    headers.push(name, value)
+    if (kind === "plain" || passes(head, kind, value, peer)) headers.push(name, value)
+    else if (kind === "via" || (kind === "rewritten" && peer.trustedProxy)) {
+      if (seen === nothing) seen = { ...nothing }
+      note(seen, name.toLowerCase(), value)
+    }
   }
   const proto = seen.proto ?? (peer.secure ? "https" : "http")
   const own = `${peer.forwardedFor};host="${host}";proto=${proto}`
@@ -62,7 +57,7 @@ export function forwardHead(rawHeaders: readonly string[], peer: Peer, host: str
   return head
 }
 
-/** What a header that is not plain says of the request; whether it is passed on. */
+/** Notes what a header that is not plain says of the request; whether it is passed on as it is. */
 function passes(head: ForwardHead, kind: HeaderKind, value: string, peer: Peer): boolean {
   switch (kind) {
     case "forwarded":

@@ -9,9 +9,9 @@ import {
   parseHostPort,
   recordFormat,
 } from "@meshwork/contract"
+import { type EtcdTree, keyUnder, prefixEnd } from "@meshwork/storage-etcd/tree"
 import type { EtcdClient } from "./etcd-client.ts"
 import { type EtcdValue, grantLease, leaseSeconds, put, range, remove, renewLease, revokeLease, transact, unchanged } from "./etcd-keys.ts"
-import { type EtcdTree, keyUnder, prefixEnd } from "@meshwork/storage-etcd/tree"
 
 const maxTries = 8
 const maxConcurrentReads = 16

@@ -1,7 +1,7 @@
 import { type Clock, type InstanceKey, type InstanceRecord, keyText, MeshError, sleep } from "@meshwork/contract"
+import { keyUnder, prefixEnd } from "@meshwork/storage-etcd/tree"
 import { encode, etcdValue, leaseSeconds } from "./etcd-keys.ts"
 import { type EtcdEntry, type EtcdServices, parseRecord } from "./etcd-services.ts"
-import { keyUnder, prefixEnd } from "@meshwork/storage-etcd/tree"
 
 /** etcd speaks at least every 10 minutes where it is asked to. */
 const silenceMs = 11 * 60_000
